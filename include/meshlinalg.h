@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * meshlinalg.h: dense linear algebra for matrices distributed over P ranks.
+ *
+ * The only public header. C11 and C++; includes no CUDA, NCCL or XLA header.
+ *
+ * Rank-collective. P ranks (threads or processes) call the same function with the same
+ * shapes and options; each passes its own context and its own part of the data. There is
+ * no master. Ranks leave together: when one fails, the others return MLA_PEER within the
+ * time limit of their communicator instead of hanging.
+ *
+ * Streams. On the CUDA backend a routine enqueues its work on the stream of its context and
+ * returns; results, `info` included, are valid when that stream has got there. The host
+ * backend has finished when it returns. Routines that must wait on the host say so.
+ *
+ * Layout. An n x n matrix is held as contiguous blocks of columns, column-major: rank p has
+ * columns [p*lc, min(n, (p+1)*lc)) with leading dimension ld >= n. Nothing is redistributed:
+ * the factorisations run over tiles of nb columns in the order of the symmetric permutation
+ * that reads those blocks as block cyclic (docs/architecture.md). Rows n.. of a column and
+ * columns beyond n are never read or written. A Hermitian matrix must be stored in full.
+ */
+#ifndef MESHLINALG_H
+#define MESHLINALG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MLA_VERSION_MAJOR 0
+#define MLA_VERSION_MINOR 1
+#define MLA_VERSION_PATCH 0
+
+#if defined(_WIN32)
+#define MLA_API
+#else
+#define MLA_API __attribute__((visibility("default")))
+#endif
+#if defined(__GNUC__)
+#define MLA_NODISCARD __attribute__((warn_unused_result))
+#else
+#define MLA_NODISCARD
+#endif
+
+/* ---- status ------------------------------------------------------------------------- */
+
+/* Numerical failure is never a status: it is the output `info`, as in LAPACK. */
+#define MLA_STATUS_LIST(XX)                                       \
+    XX(OK, 0, "success")                                          \
+    XX(ARG, -1, "invalid argument")                               \
+    XX(SIZE, -2, "size or byte count too large")                  \
+    XX(NOMEM, -3, "out of memory")                                \
+    XX(BACKEND, -4, "a device or library call failed")            \
+    XX(COMM, -5, "communication failed")                          \
+    XX(PEER, -6, "another rank failed; see its message")          \
+    XX(UNSUPPORTED, -7, "not available on this backend")
+
+typedef enum mla_status {
+#define XX(name, value, text) MLA_##name = value,
+    MLA_STATUS_LIST(XX)
+#undef XX
+} mla_status_t;
+
+/* Name ("MLA_ARG") and text of a status; never NULL, also for unknown values. */
+MLA_API const char *mla_status_name(mla_status_t status);
+MLA_API const char *mla_status_text(mla_status_t status);
+
+/* 10000*major + 100*minor + patch of the library, as opposed to that of this header. */
+MLA_API int mla_version(void);
+
+/* ---- types -------------------------------------------------------------------------- */
+
+typedef enum mla_dtype {
+    MLA_FLOAT32 = 0,
+    MLA_FLOAT64 = 1,
+    MLA_COMPLEX64 = 2,
+    MLA_COMPLEX128 = 3
+} mla_dtype_t;
+
+typedef enum mla_device { MLA_HOST = 0, MLA_CUDA = 1 } mla_device_t;
+
+/* Elimination order of the tiles. CYCLIC balances the load and is what every routine
+ * should use whose result does not depend on the order; NATURAL keeps the order of the
+ * columns (the Cholesky factor itself, rather than one to solve with). */
+typedef enum mla_order { MLA_CYCLIC = 0, MLA_NATURAL = 1 } mla_order_t;
+
+/* How right-hand sides lie. ROWS: b is cut like A, rank p has rows [p*lc, ...) of it.
+ * REPLICATED: every rank has all of b, and gets all of x. */
+typedef enum mla_rhs { MLA_RHS_ROWS = 0, MLA_RHS_REPLICATED = 1 } mla_rhs_t;
+
+/* ---- communicator: how P ranks reach one another --------------------------------------- */
+
+typedef struct mla_comm mla_comm_t;
+
+/* P ranks as threads of this process: fills comms[0..nranks-1], one endpoint a rank.
+ * timeout_s > 0 limits every wait. Each endpoint is freed by mla_comm_free. */
+MLA_API MLA_NODISCARD mla_status_t mla_comm_create_threads(int nranks, double timeout_s,
+                                                           mla_comm_t **comms);
+
+/* Rank `rank` of `nranks` processes (or threads of several processes) of one machine that
+ * give the same `name` (letters, digits, '-', '_', '.'; at most 200; unique to this group
+ * while it lives). Blocks until all ranks are there. Host memory only. */
+MLA_API MLA_NODISCARD mla_status_t mla_comm_create_shm(const char *name, int nranks, int rank,
+                                                       double timeout_s, mla_comm_t **comm);
+
+MLA_API int mla_comm_rank(const mla_comm_t *comm);
+MLA_API int mla_comm_size(const mla_comm_t *comm);
+
+/* Says that this rank cannot go on: every rank that waits, or comes later, returns MLA_PEER
+ * with `why`. For a rank that finds an error of its own before it enters a routine. */
+MLA_API void mla_comm_abort(mla_comm_t *comm, const char *why);
+
+/* Accepts NULL. */
+MLA_API void mla_comm_free(mla_comm_t *comm);
+
+/* ---- context: one rank --------------------------------------------------------------- */
+
+typedef struct mla_context mla_context_t;
+
+/* Scratch memory of the device from elsewhere (XLA's pool, say); both or neither. */
+typedef void *(*mla_alloc_fn)(void *user, size_t bytes);
+typedef void (*mla_free_fn)(void *user, void *ptr);
+
+typedef struct mla_context_options {
+    size_t size;          /* sizeof(mla_context_options_t): set by the initialiser */
+    mla_device_t device;  /* MLA_HOST or MLA_CUDA */
+    int ordinal;          /* CUDA device; its primary context is used */
+    void *stream;         /* CUstream, or NULL for the default stream; ignored on the host */
+    mla_comm_t *comm;     /* borrowed; NULL for a single rank */
+    mla_alloc_fn alloc;   /* NULL: the backend's own */
+    mla_free_fn free;
+    void *user;           /* first argument of alloc and free */
+} mla_context_options_t;
+
+#define MLA_CONTEXT_OPTIONS_INIT \
+    { sizeof(mla_context_options_t), MLA_HOST, 0, NULL, NULL, NULL, NULL, NULL }
+
+MLA_API MLA_NODISCARD mla_status_t mla_context_create(const mla_context_options_t *options,
+                                                      mla_context_t **ctx);
+/* Accepts NULL. Does not wait for enqueued work. */
+MLA_API void mla_context_free(mla_context_t *ctx);
+/* Waits until the work enqueued by this context has ended. */
+MLA_API MLA_NODISCARD mla_status_t mla_context_sync(mla_context_t *ctx);
+/* The sentence that goes with the last status other than MLA_OK; "" before. With NULL: of
+ * the last failure in this thread of a function that has no context. */
+MLA_API const char *mla_message(const mla_context_t *ctx);
+
+/* ---- matrix -------------------------------------------------------------------------- */
+
+/* A square matrix in contiguous blocks of columns. All ranks pass equal values. */
+typedef struct mla_desc {
+    size_t size;       /* sizeof(mla_desc_t): set by the initialiser */
+    mla_dtype_t dtype;
+    mla_order_t order;
+    int64_t n;         /* order of the matrix, >= 0 */
+    int64_t lc;        /* columns of a rank, lc * P >= n; 0: ceil(n / P) */
+    int64_t ld;        /* leading dimension of the local block, >= max(1, n); 0: n */
+    int64_t nb;        /* tile width; 0: chosen from n, P, dtype and device */
+} mla_desc_t;
+
+#define MLA_DESC_INIT(dtype, n) \
+    { sizeof(mla_desc_t), dtype, MLA_CYCLIC, n, 0, 0, 0 }
+
+/* Tile width that a routine takes when desc->nb is 0. */
+MLA_API int64_t mla_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device);
+
+/* ---- Hermitian positive definite systems ------------------------------------------------ */
+
+/* B = L L^H with the columns of B distributed as desc says, in desc->order (LAPACK potrf,
+ * uplo = 'L').
+ *   a       in: all of B, this rank's columns. out: the factor, in elimination order, for
+ *           mla_potrs and mla_potri alone; with MLA_NATURAL order the lower triangle is L and
+ *           the strict upper triangle is zero.
+ *   logdet  out, device memory, may be NULL: log det B as float64, on every rank.
+ *   info    out, device memory, int32: 0, or i > 0 if the leading minor that ends with
+ *           (natural) column i - 1 of B is not positive definite: the factor and logdet are
+ *           then NaN. Equal on all ranks.
+ * Cost n^3/3 flops (complex: 4x), n^2/2 words sent to each rank; work space: see
+ * mla_potrf_workspace. Right-looking with look-ahead. */
+MLA_API MLA_NODISCARD mla_status_t mla_potrf(mla_context_t *ctx, const mla_desc_t *desc, void *a,
+                                             double *logdet, int32_t *info);
+
+/* X B = C for X, with the factor of mla_potrf (LAPACK potrs from the right; for a row-major
+ * caller with A^T = B this is A x = b without transposition or conjugation).
+ *   nrhs  rows of C, >= 0.
+ *   c     in: C, out: X; column-major nrhs x (columns of this rank), or nrhs x n when rhs is
+ *         MLA_RHS_REPLICATED; columns in natural order.
+ *   ldc   >= max(1, nrhs).
+ * Cost 2 n^2 nrhs flops. A factor of a failed mla_potrf gives NaN. */
+MLA_API MLA_NODISCARD mla_status_t mla_potrs(mla_context_t *ctx, const mla_desc_t *desc,
+                                             const void *a, mla_rhs_t rhs, int64_t nrhs, void *c,
+                                             int64_t ldc);
+
+/* mla_potrf and mla_potrs in one call (LAPACK posv). */
+MLA_API MLA_NODISCARD mla_status_t mla_posv(mla_context_t *ctx, const mla_desc_t *desc, void *a,
+                                            mla_rhs_t rhs, int64_t nrhs, void *c, int64_t ldc,
+                                            double *logdet, int32_t *info);
+
+/* B^-1, in place and in full, both triangles, natural order.
+ *   mla_potri   from the factor of mla_potrf (LAPACK potri).
+ *   mla_poinv   from B itself, one sweep (Bientinesi, Gunter, van de Geijn 2008), n^3 flops.
+ * A matrix that is not positive definite gives NaN (and info, logdet as mla_potrf). */
+MLA_API MLA_NODISCARD mla_status_t mla_potri(mla_context_t *ctx, const mla_desc_t *desc, void *a);
+MLA_API MLA_NODISCARD mla_status_t mla_poinv(mla_context_t *ctx, const mla_desc_t *desc, void *a,
+                                             double *logdet, int32_t *info);
+
+/* ---- Hermitian eigenproblems ---------------------------------------------------------- */
+
+/* Eigenvalues w, ascending, and eigenvectors of B (LAPACK syevd/heevd).
+ *   a     destroyed.
+ *   w     out, device memory: n values of B's real type, on every rank.
+ *   z     out, device memory, or NULL for values only: column-major ld x (columns of this
+ *         rank), ROWS of Z: column j of this block is row p*lc + j of the matrix Z of
+ *         eigenvectors of conj(B), B^T = Z diag(w) Z^H. For a row-major caller with A^T = B
+ *         these are his rows of V, A V = V diag(w).
+ *   info  out, device memory, int32: 0, or > 0 if the iteration failed or B holds NaN or Inf
+ *         (w and z are then NaN). Equal on all ranks.
+ * Waits on the host (deflation counts). Memory: four shards with vectors. */
+MLA_API MLA_NODISCARD mla_status_t mla_syevd(mla_context_t *ctx, const mla_desc_t *desc, void *a,
+                                             void *w, void *z, int32_t *info);
+
+/* ---- work space ---------------------------------------------------------------------- */
+
+typedef enum mla_routine {
+    MLA_POTRF,
+    MLA_POTRS,
+    MLA_POTRI,
+    MLA_POINV,
+    MLA_SYEVD,
+    MLA_SYEVD_VALUES
+} mla_routine_t;
+
+/* Bytes of device memory that a rank takes beyond its operands, scratch and communicator
+ * together. nrhs matters for MLA_POTRS only. */
+MLA_API MLA_NODISCARD mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc,
+                                                 int nranks, mla_device_t device, int64_t nrhs,
+                                                 size_t *bytes);
+
+/* ---- host BLAS and LAPACK -------------------------------------------------------------- */
+
+/* Where the host backend finds BLAS and LAPACK. Either a table of Fortran entry points
+ * (names without underscore; ints are 32 bit; an entry may be NULL if `path` has it), or the
+ * path of a shared library (NULL: MESHLINALG_BLAS, then the usual sonames). The first
+ * successful call counts; without one, the first host context looks for itself. */
+typedef struct mla_symbol {
+    const char *name; /* "dgemm" */
+    void *address;
+} mla_symbol_t;
+MLA_API MLA_NODISCARD mla_status_t mla_host_blas(const char *path, const mla_symbol_t *table,
+                                                 size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MESHLINALG_H */

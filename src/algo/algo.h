@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/algo/algo.h: what the algorithms share: the context of a rank, short names for the
+ * backend and communicator tables, and the list of algorithms.
+ *
+ * An algorithm gets its arguments checked and its descriptor complete (lc, ld, nb set). It runs
+ * on every rank; `x` is the rank's context. Everything it enqueues has joined MLAI_STREAM_MAIN
+ * when it returns. */
+#ifndef MLAI_ALGO_H
+#define MLAI_ALGO_H
+
+#include "backend/backend.h"
+#include "comm/comm.h"
+#include "core/size.h"
+
+struct mla_context {
+    mlai_backend_t *be;
+    mla_comm_t *comm;     /* never NULL: a context without one gets a communicator of one rank */
+    bool owns_comm;
+    mlai_error_t err;
+};
+
+/* ---- short names: x is a mla_context_t * ------------------------------------------------- */
+
+static inline mlai_stream_t mlai_stream(mla_context_t *x, int which)
+{
+    return x->be->ops->stream(x->be, which);
+}
+/* Stream `to` waits for what `from` holds now; `ev` is one of the backend's events. */
+static inline mla_status_t mlai_after(mla_context_t *x, mlai_stream_t to,
+                                      mlai_stream_t from, int ev)
+{
+    mlai_event_t e = x->be->ops->event(x->be, ev);
+    MLAI_TRY(x->be->ops->record(x->be, e, from));
+    return x->be->ops->wait(x->be, to, e);
+}
+
+/* Table calls: MLAI_BE(x, gemm, st, dt, ...) is x->be->ops->gemm(x->be, st, dt, ...). */
+#define MLAI_BE(x, op, ...) ((x)->be->ops->op((x)->be, __VA_ARGS__))
+#define MLAI_COMM(x, op, ...) ((x)->comm->ops->op((x)->comm, __VA_ARGS__, &(x)->err))
+
+/* ---- collectives built on the tables (collective.c) ---------------------------------------- */
+
+/* Scratch of `bytes` (<= SIZE_MAX) and a window of `window` bytes, on all ranks or on none:
+ * the ranks agree before any of them starts. *work must be given back with mlai_release. */
+mla_status_t mlai_reserve(mla_context_t *x, size_t bytes, size_t window, void **work,
+                          void **base);
+void mlai_release(mla_context_t *x, void *work);
+
+/* info := least positive info of all ranks; the window has room for (P + 1) * 256 bytes at
+ * `off`, not in use by an earlier collective. */
+mla_status_t mlai_info_reduce(mla_context_t *x, mlai_stream_t st, size_t off, int32_t *info);
+/* Sum of one double per rank, in rank order, same room. */
+mla_status_t mlai_sum_reduce(mla_context_t *x, mlai_stream_t st, size_t off, double *value);
+
+/* ---- algorithms ------------------------------------------------------------------------- */
+
+/* Each has: scratch and window bytes by a pure function, and the routine. `d` is the map of
+ * `desc`. See the public header for the meaning of the arguments. */
+typedef struct mlai_space {
+    size_t work, window;
+} mlai_space_t;
+
+mlai_space_t mlai_potrf_space(const mla_desc_t *desc, const mlai_dist_t *d);
+mla_status_t mlai_potrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
+                        double *logdet, int32_t *info);
+
+mlai_space_t mlai_potrs_space(const mla_desc_t *desc, const mlai_dist_t *d, mla_rhs_t rhs,
+                              int64_t nrhs);
+mla_status_t mlai_potrs(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                        const void *a, mla_rhs_t rhs, int64_t nrhs, void *c, int64_t ldc);
+
+mlai_space_t mlai_poinv_space(const mla_desc_t *desc, const mlai_dist_t *d);
+mla_status_t mlai_poinv(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
+                        double *logdet, int32_t *info);
+mla_status_t mlai_potri(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a);
+
+mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, bool vectors);
+mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
+                        void *w, void *z, int32_t *info);
+
+/* The strict upper triangle (elimination order) of a := the conjugate transpose of its lower. */
+mlai_space_t mlai_mirror_space(const mla_desc_t *desc, const mlai_dist_t *d);
+mla_status_t mlai_mirror(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a);
+
+#endif

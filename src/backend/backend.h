@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/backend/backend.h: the backend table: memory, streams, BLAS-3 and tile operations of one
+ * device. The host backend fills all of it and is the reference; its streams are in order and
+ * every call has finished when it returns.
+ *
+ * Conventions: column-major; int64_t extents, any of which may be 0 (then nothing is done);
+ * scalars alpha and beta are real; `dt` is the type of every matrix of the call unless said
+ * otherwise. Addresses are device memory. On complex types MLAI_T conjugates nothing, MLAI_C
+ * does; on real types they are the same. A call enqueues on `st` and returns.
+ */
+#ifndef MLAI_BACKEND_H
+#define MLAI_BACKEND_H
+
+#include <stdbool.h>
+
+#include "comm/comm.h"
+#include "core/dtype.h"
+#include "core/status.h"
+#include "dist/dist.h"
+
+typedef struct mlai_event *mlai_event_t;
+typedef struct mlai_backend mlai_backend_t;
+
+typedef enum mlai_op { MLAI_N = 'N', MLAI_T = 'T', MLAI_C = 'C' } mlai_op_t;
+typedef enum mlai_uplo { MLAI_LOWER = 'L', MLAI_UPPER = 'U', MLAI_FULL = 'A' } mlai_uplo_t;
+typedef enum mlai_side { MLAI_LEFT = 'L', MLAI_RIGHT = 'R' } mlai_side_t;
+
+typedef struct mlai_backend_ops {
+    const char *name;
+    mla_device_t device;
+    void (*free_backend)(mlai_backend_t *be); /* accepts a half-made one */
+
+    /* -- memory. Scratch of this call, from the context's allocator if it has one. */
+    mla_status_t (*alloc)(mlai_backend_t *be, size_t bytes, void **ptr);
+    void (*free)(mlai_backend_t *be, void *ptr); /* accepts NULL; stream-ordered */
+    mla_status_t (*copy)(mlai_backend_t *be, mlai_stream_t st, void *dst, const void *src,
+                         size_t bytes); /* device to device */
+    mla_status_t (*to_host)(mlai_backend_t *be, mlai_stream_t st, void *host, const void *dev,
+                            size_t bytes); /* host memory may be read after sync */
+    mla_status_t (*from_host)(mlai_backend_t *be, mlai_stream_t st, void *dev, const void *host,
+                              size_t bytes); /* host memory may be reused on return */
+    mla_status_t (*zero)(mlai_backend_t *be, mlai_stream_t st, void *dst, size_t bytes);
+
+    /* -- streams and events. Stream 0 is the caller's; the others are the backend's own. */
+    mlai_stream_t (*stream)(mlai_backend_t *be, int which); /* see MLAI_STREAM_... */
+    mlai_event_t (*event)(mlai_backend_t *be, int which);   /* 0 .. MLAI_EVENTS - 1 */
+    mla_status_t (*record)(mlai_backend_t *be, mlai_event_t ev, mlai_stream_t st);
+    mla_status_t (*wait)(mlai_backend_t *be, mlai_stream_t st, mlai_event_t ev);
+    mla_status_t (*sync)(mlai_backend_t *be, mlai_stream_t st);
+
+    /* -- moving and setting */
+    mla_status_t (*lacpy)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, mlai_uplo_t uplo,
+                          int64_t m, int64_t n, const void *a, int64_t lda, void *b, int64_t ldb);
+    /* Off-diagonal elements of the part := off, diagonal := diag. */
+    mla_status_t (*laset)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, mlai_uplo_t uplo,
+                          int64_t m, int64_t n, double off, double diag, void *a, int64_t lda);
+    /* b (n x m) := op(a), a is m x n, op MLAI_T or MLAI_C. No overlap. */
+    mla_status_t (*transpose)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, mlai_op_t op,
+                              int64_t m, int64_t n, const void *a, int64_t lda, void *b,
+                              int64_t ldb);
+    /* Rows of a (d->n x cols) from natural to elimination order (forward) or back, in place;
+     * `work` holds d->n elements for each of `wcols` >= 1 columns. */
+    mla_status_t (*permute_rows)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                                 const mlai_dist_t *d, bool forward, int64_t cols, void *a,
+                                 int64_t lda, void *work, int64_t wcols);
+    /* out := sum over b of in + b*stride (elements), b = 0 .. nblk-1 in this order; m x n
+     * blocks with leading dimension ldin. out may not overlap in. */
+    mla_status_t (*sum_blocks)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
+                               int64_t n, int nblk, const void *in, int64_t ldin, int64_t stride,
+                               void *out, int64_t ldout);
+    /* *out := the least positive of in[0..count-1], or 0. */
+    mla_status_t (*info_first)(mlai_backend_t *be, mlai_stream_t st, int count, const int32_t *in,
+                               int32_t *out);
+    /* a := NaN (complex: NaN + NaN i) if *info != 0. */
+    mla_status_t (*nan_if)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                           const int32_t *info, int64_t m, int64_t n, void *a, int64_t lda);
+    /* *acc += sum of log(real(a_jj)), j < n, in double. */
+    mla_status_t (*log_diag)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
+                             const void *a, int64_t lda, double *acc);
+
+    /* -- BLAS-3 */
+    mla_status_t (*gemm)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, mlai_op_t opa,
+                         mlai_op_t opb, int64_t m, int64_t n, int64_t k, double alpha,
+                         const void *a, int64_t lda, const void *b, int64_t ldb, double beta,
+                         void *c, int64_t ldc);
+    /* Lower triangle of c (n x n) := alpha op(a) op(a)^H + beta c; op MLAI_N: a is n x k. What
+     * lies above the diagonal may be written too. */
+    mla_status_t (*herk)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, mlai_op_t op,
+                         int64_t n, int64_t k, double alpha, const void *a, int64_t lda,
+                         double beta, void *c, int64_t ldc);
+    /* b (m x n) := alpha op(a)^-1 b or alpha b op(a)^-1, a lower triangular, non-unit. */
+    mla_status_t (*trsm)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, mlai_side_t side,
+                         mlai_op_t op, int64_t m, int64_t n, double alpha, const void *a,
+                         int64_t lda, void *b, int64_t ldb);
+
+    /* -- tiles (n at most a tile width) */
+    /* a := its lower Cholesky factor; the strict upper triangle is not referenced. On failure
+     * at local column j (0-based) *info := first + j + 1 if *info is 0, and the lower triangle
+     * becomes NaN. info is in device memory. */
+    mla_status_t (*potrf_tile)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
+                               void *a, int64_t lda, int64_t first, int32_t *info);
+    /* b := inverse of the lower triangle of a (n x n), its strict upper triangle := 0; a and b do
+     * not overlap. A zero or NaN on the diagonal gives Inf or NaN. */
+    mla_status_t (*trtri_tile)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
+                               const void *a, int64_t lda, void *b, int64_t ldb);
+} mlai_backend_ops_t;
+
+enum {
+    MLAI_STREAM_MAIN = 0,  /* the caller's: everything has joined it when a routine returns */
+    MLAI_STREAM_PANEL = 1, /* high priority */
+    MLAI_STREAM_COMM = 2,
+    MLAI_STREAMS = 3,
+    MLAI_EVENTS = 8
+};
+
+/* First member of every backend. One per context, used by one thread at a time. */
+struct mlai_backend {
+    const mlai_backend_ops_t *ops;
+    mlai_error_t *err; /* the context's */
+};
+
+mla_status_t mlai_backend_create_host(const mla_context_options_t *options, mlai_error_t *err,
+                                      mlai_backend_t **be);
+mla_status_t mlai_backend_create_cuda(const mla_context_options_t *options, mlai_error_t *err,
+                                      mlai_backend_t **be);
+
+#endif
