@@ -46,11 +46,13 @@ mla_status_t mlai_reserve(mla_context_t *x, size_t bytes, size_t window, void **
                           void **base);
 void mlai_release(mla_context_t *x, void *work);
 
-/* info := least positive info of all ranks; the window has room for (P + 1) * 256 bytes at
- * `off`, not in use by an earlier collective. */
-mla_status_t mlai_info_reduce(mla_context_t *x, mlai_stream_t st, size_t off, int32_t *info);
-/* Sum of one double per rank, in rank order, same room. */
-mla_status_t mlai_sum_reduce(mla_context_t *x, mlai_stream_t st, size_t off, double *value);
+/* info := least positive info of all ranks, through P ints of the window `base` at `off` that
+ * no earlier collective of this routine uses. */
+mla_status_t mlai_info_reduce(mla_context_t *x, mlai_stream_t st, void *base, size_t off,
+                              int32_t *info);
+/* value := sum of one double per rank, in rank order, through P doubles of the window. */
+mla_status_t mlai_sum_reduce(mla_context_t *x, mlai_stream_t st, void *base, size_t off,
+                             double *value);
 
 /* ---- algorithms ------------------------------------------------------------------------- */
 
@@ -78,8 +80,16 @@ mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, bool
 mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
                         void *w, void *z, int32_t *info);
 
-/* The strict upper triangle (elimination order) of a := the conjugate transpose of its lower. */
+/* Completes a Hermitian matrix whose rows are back in natural order and of which only the
+ * elements (i, j) with pos(i) >= pos(j) are set: the others := their conjugates. `window` and
+ * `work` as mlai_mirror_space says. */
 mlai_space_t mlai_mirror_space(const mla_desc_t *desc, const mlai_dist_t *d);
-mla_status_t mlai_mirror(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a);
+mla_status_t mlai_mirror(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
+                         void *work, void *base);
+
+/* Rows of this rank's columns from natural to elimination order (forward) or back; nothing when
+ * the two are the same. `work` holds n elements for `wcols` >= 1 columns. */
+mla_status_t mlai_permute(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                          bool forward, void *a, void *work, int64_t wcols);
 
 #endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/algo/collective.c: what every routine does around its loop: scratch and window on all
+ * ranks or on none, and the reduction of one number per rank. Sums are formed in rank order, so
+ * results are bitwise equal on all ranks. */
+#include "algo/algo.h"
+
+mla_status_t mlai_reserve(mla_context_t *x, size_t bytes, size_t window, void **work, void **base)
+{
+    *work = NULL;
+    *base = NULL;
+    // A previous routine may have left with others still reading this rank's window.
+    MLAI_TRY(MLAI_COMM(x, reuse, mlai_stream(x, MLAI_STREAM_MAIN), x->comm->seq));
+    mla_status_t st = bytes ? x->be->ops->alloc(x->be, bytes, work) : MLA_OK;
+    st = MLAI_COMM(x, agree, st);
+    if (st == MLA_OK) st = MLAI_COMM(x, window, window, base);
+    if (st != MLA_OK) mlai_release(x, *work);
+    return st;
+}
+
+void mlai_release(mla_context_t *x, void *work)
+{
+    x->be->ops->free(x->be, work);
+}
+
+/* One `bytes`-long item of each rank to window[off + rank*bytes] of all ranks. */
+static mla_status_t gather_item(mla_context_t *x, mlai_stream_t st, void *base, size_t off,
+                                size_t bytes, const void *item)
+{
+    size_t mine = off + (size_t)x->comm->rank * bytes;
+    MLAI_TRY(MLAI_BE(x, copy, st, (char *)base + mine, item, bytes));
+    return MLAI_COMM(x, allgather, st, mine, off, bytes);
+}
+
+mla_status_t mlai_info_reduce(mla_context_t *x, mlai_stream_t st, void *base, size_t off,
+                              int32_t *info)
+{
+    MLAI_TRY(gather_item(x, st, base, off, sizeof *info, info));
+    return MLAI_BE(x, info_first, st, x->comm->nranks, (int32_t *)((char *)base + off), info);
+}
+
+mla_status_t mlai_sum_reduce(mla_context_t *x, mlai_stream_t st, void *base, size_t off,
+                             double *value)
+{
+    MLAI_TRY(gather_item(x, st, base, off, sizeof *value, value));
+    return MLAI_BE(x, sum_blocks, st, MLA_FLOAT64, 1, 1, x->comm->nranks, (char *)base + off, 1, 1,
+                   value, 1);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/api/api.h: what every public routine does first: argument checks, the complete
+ * descriptor, and ranks that leave together. */
+#ifndef MLAI_API_H
+#define MLAI_API_H
+
+#include "algo/algo.h"
+
+/* Fills lc, ld and nb of *out and the map, or says what is wrong with `desc`. The outcome
+ * depends on arguments that are equal on all ranks. */
+mla_status_t mlai_complete(const mla_desc_t *desc, int nranks, mla_device_t device,
+                           mla_desc_t *out, mlai_dist_t *dist, mlai_error_t *err);
+
+/* A routine begins: forgets the last message, checks desc. A status from here on is passed
+ * to mlai_end. */
+mla_status_t mlai_begin(mla_context_t *ctx, const mla_desc_t *desc, mla_desc_t *full,
+                        mlai_dist_t *dist);
+
+/* A routine ends: a failure reaches the other ranks. Returns `st`. */
+mla_status_t mlai_end(mla_context_t *ctx, mla_status_t st);
+
+/* `condition` must hold for argument `name`; the sentence ends with `text`. */
+mla_status_t mlai_require(mla_context_t *ctx, bool condition, const char *name, const char *text);
+
+#endif

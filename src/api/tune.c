@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/api/tune.c: choices that depend on sizes and device: tile widths and work space. */
+#include "api/api.h"
+
+/* At least four slots a rank for balance, wide enough for the device's GEMM. */
+int64_t mla_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device)
+{
+    if (!desc || desc->n <= 0 || nranks < 1) return 1;
+    int64_t lc = desc->lc > 0 ? desc->lc : mlai_ceil_div(desc->n, nranks);
+    int64_t least = device == MLA_CUDA ? 64 : 32, most = device == MLA_CUDA ? 512 : 192;
+    int64_t nb = mlai_ceil_div(lc, nranks == 1 ? 8 : 6);
+    nb = mlai_min(mlai_max(mlai_ceil_div(nb, 32) * 32, least), most);
+    return mlai_min(nb, lc);
+}
+
+mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nranks,
+                           mla_device_t device, int64_t nrhs, size_t *bytes)
+{
+    mlai_error_t *err = mlai_thread_error();
+    *err = (mlai_error_t){.status = MLA_OK};
+    if (!bytes) return mlai_fail(err, MLA_ARG, "bytes is NULL");
+    *bytes = 0;
+    if (nranks < 1)
+        return mlai_fail(err, MLA_ARG, "nranks is %d, expected at least 1", nranks);
+    if (nrhs < 0)
+        return mlai_fail(err, MLA_ARG, "nrhs is %lld, expected at least 0", (long long)nrhs);
+    mla_desc_t full;
+    mlai_dist_t d;
+    MLAI_TRY(mlai_complete(desc, nranks, device, &full, &d, err));
+    mlai_space_t space;
+    switch (routine) {
+    case MLA_POTRF: space = mlai_potrf_space(&full, &d); break;
+    case MLA_POTRS: space = mlai_potrs_space(&full, &d, MLA_RHS_ROWS, nrhs); break;
+    case MLA_POTRI:
+    case MLA_POINV: space = mlai_poinv_space(&full, &d); break;
+    case MLA_SYEVD: space = mlai_syevd_space(&full, &d, true); break;
+    case MLA_SYEVD_VALUES: space = mlai_syevd_space(&full, &d, false); break;
+    default:
+        return mlai_fail(err, MLA_ARG, "routine is %d, expected one of mla_routine_t",
+                         (int)routine);
+    }
+    *bytes = mlai_size_add(space.work, space.window);
+    return MLA_OK;
+}
