@@ -47,14 +47,14 @@ extern "C" {
 /* ---- status ------------------------------------------------------------------------- */
 
 /* Numerical failure is never a status: it is the output `info`, as in LAPACK. */
-#define MLA_STATUS_LIST(XX)                                       \
-    XX(OK, 0, "success")                                          \
-    XX(ARG, -1, "invalid argument")                               \
-    XX(SIZE, -2, "size or byte count too large")                  \
-    XX(NOMEM, -3, "out of memory")                                \
-    XX(BACKEND, -4, "a device or library call failed")            \
-    XX(COMM, -5, "communication failed")                          \
-    XX(PEER, -6, "another rank failed; see its message")          \
+#define MLA_STATUS_LIST(XX)                              \
+    XX(OK, 0, "success")                                 \
+    XX(ARG, -1, "invalid argument")                      \
+    XX(SIZE, -2, "size or byte count too large")         \
+    XX(NOMEM, -3, "out of memory")                       \
+    XX(BACKEND, -4, "a device or library call failed")   \
+    XX(COMM, -5, "communication failed")                 \
+    XX(PEER, -6, "another rank failed; see its message") \
     XX(UNSUPPORTED, -7, "not available on this backend")
 
 typedef enum mla_status {
@@ -124,18 +124,20 @@ typedef void *(*mla_alloc_fn)(void *user, size_t bytes);
 typedef void (*mla_free_fn)(void *user, void *ptr);
 
 typedef struct mla_context_options {
-    size_t size;          /* sizeof(mla_context_options_t): set by the initialiser */
-    mla_device_t device;  /* MLA_HOST or MLA_CUDA */
-    int ordinal;          /* CUDA device; its primary context is used */
-    void *stream;         /* CUstream, or NULL for the default stream; ignored on the host */
-    mla_comm_t *comm;     /* borrowed; NULL for a single rank */
-    mla_alloc_fn alloc;   /* NULL: the backend's own */
+    size_t size;         /* sizeof(mla_context_options_t): set by the initialiser */
+    mla_device_t device; /* MLA_HOST or MLA_CUDA */
+    int ordinal;         /* CUDA device; its primary context is used */
+    void *stream;        /* CUstream, or NULL for the default stream; ignored on the host */
+    mla_comm_t *comm;    /* borrowed; NULL for a single rank */
+    mla_alloc_fn alloc;  /* NULL: the backend's own */
     mla_free_fn free;
-    void *user;           /* first argument of alloc and free */
+    void *user; /* first argument of alloc and free */
 } mla_context_options_t;
 
-#define MLA_CONTEXT_OPTIONS_INIT \
-    { sizeof(mla_context_options_t), MLA_HOST, 0, NULL, NULL, NULL, NULL, NULL }
+#define MLA_CONTEXT_OPTIONS_INIT                                                 \
+    {                                                                            \
+        sizeof(mla_context_options_t), MLA_HOST, 0, NULL, NULL, NULL, NULL, NULL \
+    }
 
 MLA_API MLA_NODISCARD mla_status_t mla_context_create(const mla_context_options_t *options,
                                                       mla_context_t **ctx);
@@ -151,17 +153,19 @@ MLA_API const char *mla_message(const mla_context_t *ctx);
 
 /* A square matrix in contiguous blocks of columns. All ranks pass equal values. */
 typedef struct mla_desc {
-    size_t size;       /* sizeof(mla_desc_t): set by the initialiser */
+    size_t size; /* sizeof(mla_desc_t): set by the initialiser */
     mla_dtype_t dtype;
     mla_order_t order;
-    int64_t n;         /* order of the matrix, >= 0 */
-    int64_t lc;        /* columns of a rank, lc * P >= n; 0: ceil(n / P) */
-    int64_t ld;        /* leading dimension of the local block, >= max(1, n); 0: n */
-    int64_t nb;        /* tile width; 0: chosen from n, P, dtype and device */
+    int64_t n;  /* order of the matrix, >= 0 */
+    int64_t lc; /* columns of a rank, lc * P >= n; 0: ceil(n / P) */
+    int64_t ld; /* leading dimension of the local block, >= max(1, n); 0: n */
+    int64_t nb; /* tile width; 0: chosen from n, P, dtype and device */
 } mla_desc_t;
 
-#define MLA_DESC_INIT(dtype, n) \
-    { sizeof(mla_desc_t), dtype, MLA_CYCLIC, n, 0, 0, 0 }
+#define MLA_DESC_INIT(dtype, n)                           \
+    {                                                     \
+        sizeof(mla_desc_t), dtype, MLA_CYCLIC, n, 0, 0, 0 \
+    }
 
 /* Tile width that a routine takes when desc->nb is 0. */
 MLA_API int64_t mla_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device);

@@ -22,24 +22,24 @@ mla_status_t mlai_fail(mlai_error_t *err, mla_status_t status, const char *fmt, 
 mlai_error_t *mlai_thread_error(void);
 
 /* Return on failure. */
-#define MLAI_TRY(expr)                                 \
-    do {                                               \
-        mla_status_t mlai_try_ = (expr);               \
-        if (mlai_try_ != MLA_OK) return mlai_try_;     \
+#define MLAI_TRY(expr)                             \
+    do {                                           \
+        mla_status_t mlai_try_ = (expr);           \
+        if (mlai_try_ != MLA_OK) return mlai_try_; \
     } while (0)
 
 /* On failure set `st` and jump. */
-#define MLAI_TRY_GOTO(st, expr, label)                 \
-    do {                                               \
-        (st) = (expr);                                 \
-        if ((st) != MLA_OK) goto label;                \
+#define MLAI_TRY_GOTO(st, expr, label)  \
+    do {                                \
+        (st) = (expr);                  \
+        if ((st) != MLA_OK) goto label; \
     } while (0)
 
 /* In clean-up: run `expr`, keep the first failure in `st`. */
-#define MLAI_KEEP_FIRST(st, expr)                      \
-    do {                                               \
-        mla_status_t mlai_keep_ = (expr);              \
-        if ((st) == MLA_OK) (st) = mlai_keep_;         \
+#define MLAI_KEEP_FIRST(st, expr)              \
+    do {                                       \
+        mla_status_t mlai_keep_ = (expr);      \
+        if ((st) == MLA_OK) (st) = mlai_keep_; \
     } while (0)
 
 #endif

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+# The CUDA kernels, src/backend/cuda/kernels/*.cu, as one fatbin that is embedded in the library.
+#
+#   1. MLA_KERNELS_FATBIN names a file     that file (wheels: made once, see ci/)
+#   2. nvcc is found                       compiled here: sm_80, sm_90, sm_100 and PTX
+#   3. neither                             no kernels: the CUDA backend says so when it is asked for
+#
+# kernels_embed.c holds the bytes between two hidden symbols, in all three cases:
+#
+#   extern const unsigned char mlai_kernels_begin[], mlai_kernels_end[];
+#
+# Equal addresses mean a library built without kernels. A kernel file contains device code only.
+
+set(MLA_KERNELS_FATBIN "" CACHE FILEPATH "Prebuilt fatbin of the CUDA kernels")
+set(MLA_CUDA_ARCHITECTURES 80 90 100 CACHE STRING "Architectures of the CUDA kernels; PTX of the last")
+
+file(GLOB kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/backend/cuda/kernels/*.cu)
+file(GLOB kernel_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/backend/cuda/kernels/*.cuh
+     ${CMAKE_CURRENT_SOURCE_DIR}/src/backend/cuda/kernels/*.h)
+find_program(NVCC_PROGRAM nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
+set(kernel_dir ${CMAKE_CURRENT_BINARY_DIR}/kernels)
+file(MAKE_DIRECTORY ${kernel_dir})
+set(fatbin "")
+
+if(MLA_KERNELS_FATBIN)
+  get_filename_component(fatbin "${MLA_KERNELS_FATBIN}" ABSOLUTE)
+  message(STATUS "CUDA kernels: prebuilt ${fatbin}")
+elseif(kernel_sources AND NVCC_PROGRAM)
+  set(gencode)
+  foreach(arch ${MLA_CUDA_ARCHITECTURES})
+    list(APPEND gencode -gencode=arch=compute_${arch},code=sm_${arch})
+  endforeach()
+  list(GET MLA_CUDA_ARCHITECTURES -1 last)
+  list(APPEND gencode -gencode=arch=compute_${last},code=compute_${last})
+  # One translation unit that includes every .cu file: device code needs no linking.
+  set(fatbin ${kernel_dir}/kernels.fatbin)
+  set(unit "")
+  foreach(source ${kernel_sources})
+    string(APPEND unit "#include \"${source}\"\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${kernel_dir}/kernels.cu CONTENT "${unit}" @ONLY)
+  add_custom_command(
+    OUTPUT ${fatbin}
+    COMMAND ${NVCC_PROGRAM} -fatbin -O3 -std=c++17 ${gencode} -I${CMAKE_CURRENT_SOURCE_DIR}/include
+            -I${CMAKE_CURRENT_SOURCE_DIR}/src -o ${fatbin} ${kernel_dir}/kernels.cu
+    DEPENDS ${kernel_sources} ${kernel_headers} ${kernel_dir}/kernels.cu
+    COMMENT "CUDA kernels" VERBATIM)
+  message(STATUS "CUDA kernels: ${NVCC_PROGRAM}, sm ${MLA_CUDA_ARCHITECTURES}")
+else()
+  message(STATUS "CUDA kernels: none (no kernel sources, or no nvcc)")
+endif()
+
+set(incbin "\"\"")
+if(fatbin)
+  set(incbin "\".incbin \\\"${fatbin}\\\"\\n\"")
+endif()
+file(CONFIGURE OUTPUT ${kernel_dir}/kernels_embed.c @ONLY CONTENT [[
+/* Written by cmake/kernels.cmake. */
+__asm__(".section .rodata\n"
+        ".balign 64\n"
+        ".globl mlai_kernels_begin\n.hidden mlai_kernels_begin\nmlai_kernels_begin:\n"
+        @incbin@
+        ".globl mlai_kernels_end\n.hidden mlai_kernels_end\nmlai_kernels_end:\n"
+        ".byte 0\n"
+        ".previous\n");
+]])
+target_sources(mla_objects PRIVATE ${kernel_dir}/kernels_embed.c)
+set_source_files_properties(${kernel_dir}/kernels_embed.c PROPERTIES OBJECT_DEPENDS "${fatbin}")

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests/c/unit_*.c    one program and one test each
+# tests/c/*.c         all others: `tester`, every routine in one program
+# examples/c/*.c      one program and one test each; shared library and public header alone
+# The tests link the objects, not the shared library, and so see internal functions too.
+set(dir ${CMAKE_CURRENT_SOURCE_DIR}/tests/c)
+file(GLOB units CONFIGURE_DEPENDS ${dir}/unit_*.c)
+file(GLOB tester CONFIGURE_DEPENDS ${dir}/*.c)
+list(REMOVE_ITEM tester ${units})
+set(helpers ${tester})
+list(FILTER helpers INCLUDE REGEX "/(check|gen)\\.c$")
+set(names)
+
+add_library(mla_tests INTERFACE)
+target_include_directories(mla_tests INTERFACE ${dir} src)
+target_link_libraries(mla_tests INTERFACE mla_objects)
+
+foreach(source ${units})
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source} ${helpers})
+  target_link_libraries(${name} PRIVATE mla_tests mla_objects)
+  add_test(NAME ${name} COMMAND ${name})
+  list(APPEND names ${name})
+endforeach()
+
+if(EXISTS ${dir}/tester.c)
+  add_executable(tester ${tester})
+  target_link_libraries(tester PRIVATE mla_tests mla_objects)
+  add_test(NAME tester COMMAND tester)
+  list(APPEND names tester)
+endif()
+
+file(GLOB examples CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/examples/c/*.c)
+foreach(source ${examples})
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(example_${name} ${source})
+  target_link_libraries(example_${name} PRIVATE meshlinalg mla_flags)
+  add_test(NAME example_${name} COMMAND example_${name})
+  list(APPEND names example_${name})
+endforeach()
+
+# One BLAS thread a rank; the sanitizers stop at the first finding.
+set(env OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+    ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+    TSAN_OPTIONS=halt_on_error=1:suppressions=${CMAKE_CURRENT_SOURCE_DIR}/ci/tsan.supp
+    LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/ci/lsan.supp)
+if(MLA_TEST_BLAS)
+  list(APPEND env MESHLINALG_BLAS=${MLA_TEST_BLAS})
+endif()
+if(names)
+  set_tests_properties(${names} PROPERTIES TIMEOUT 900 ENVIRONMENT "${env}")
+endif()
