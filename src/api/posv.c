@@ -5,13 +5,12 @@
 
 typedef enum check { NEEDS_INFO = 1, NEEDS_RHS = 2 } check_t;
 
-static mla_status_t check(mla_context_t *ctx, const mla_desc_t *full, const mlai_dist_t *d,
-                          const void *a, int needs, const int32_t *info, mla_rhs_t rhs,
-                          int64_t nrhs, const void *c, int64_t ldc)
+static mla_status_t check_mine(mla_context_t *ctx, const mlai_dist_t *d, const void *a, int needs,
+                               const int32_t *info, mla_rhs_t rhs, int64_t nrhs, const void *c,
+                               int64_t ldc)
 {
     bool empty = mlai_dist_cols(d, ctx->comm->rank) == 0;
     MLAI_TRY(mlai_require(ctx, a || empty, "a", "is NULL"));
-    (void)full;
     if (needs & NEEDS_INFO) MLAI_TRY(mlai_require(ctx, info != NULL, "info", "is NULL"));
     if (needs & NEEDS_RHS) {
         MLAI_TRY(mlai_require(ctx, rhs == MLA_RHS_ROWS || rhs == MLA_RHS_REPLICATED, "rhs",
@@ -22,6 +21,14 @@ static mla_status_t check(mla_context_t *ctx, const mla_desc_t *full, const mlai
         MLAI_TRY(mlai_require(ctx, c || nrhs == 0 || empty, "c", "is NULL"));
     }
     return MLA_OK;
+}
+
+/* Pointers may be wrong on one rank alone: all ranks agree before any starts. */
+static mla_status_t check(mla_context_t *ctx, const mlai_dist_t *d, const void *a, int needs,
+                          const int32_t *info, mla_rhs_t rhs, int64_t nrhs, const void *c,
+                          int64_t ldc)
+{
+    return MLAI_COMM(ctx, agree, check_mine(ctx, d, a, needs, info, rhs, nrhs, c, ldc));
 }
 
 /* n == 0: nothing but the scalars. */
@@ -38,7 +45,7 @@ mla_status_t mla_potrf(mla_context_t *ctx, const mla_desc_t *desc, void *a, doub
     mla_desc_t full;
     mlai_dist_t d;
     MLAI_TRY(mlai_begin(ctx, desc, &full, &d));
-    MLAI_TRY(check(ctx, &full, &d, a, NEEDS_INFO, info, 0, 0, NULL, 0));
+    MLAI_TRY(check(ctx, &d, a, NEEDS_INFO, info, 0, 0, NULL, 0));
     if (full.n == 0) return empty_result(ctx, logdet, info);
     return mlai_end(ctx, mlai_potrf(ctx, &full, &d, a, logdet, info));
 }
@@ -49,7 +56,7 @@ mla_status_t mla_potrs(mla_context_t *ctx, const mla_desc_t *desc, const void *a
     mla_desc_t full;
     mlai_dist_t d;
     MLAI_TRY(mlai_begin(ctx, desc, &full, &d));
-    MLAI_TRY(check(ctx, &full, &d, a, NEEDS_RHS, NULL, rhs, nrhs, c, ldc));
+    MLAI_TRY(check(ctx, &d, a, NEEDS_RHS, NULL, rhs, nrhs, c, ldc));
     if (full.n == 0 || nrhs == 0) return MLA_OK;
     return mlai_end(ctx, mlai_potrs(ctx, &full, &d, a, rhs, nrhs, c, ldc));
 }
@@ -60,7 +67,7 @@ mla_status_t mla_posv(mla_context_t *ctx, const mla_desc_t *desc, void *a, mla_r
     mla_desc_t full;
     mlai_dist_t d;
     MLAI_TRY(mlai_begin(ctx, desc, &full, &d));
-    MLAI_TRY(check(ctx, &full, &d, a, NEEDS_INFO | NEEDS_RHS, info, rhs, nrhs, c, ldc));
+    MLAI_TRY(check(ctx, &d, a, NEEDS_INFO | NEEDS_RHS, info, rhs, nrhs, c, ldc));
     if (full.n == 0) return empty_result(ctx, logdet, info);
     mla_status_t st = mlai_potrf(ctx, &full, &d, a, logdet, info);
     if (st == MLA_OK && nrhs > 0) st = mlai_potrs(ctx, &full, &d, a, rhs, nrhs, c, ldc);
@@ -72,7 +79,7 @@ mla_status_t mla_potri(mla_context_t *ctx, const mla_desc_t *desc, void *a)
     mla_desc_t full;
     mlai_dist_t d;
     MLAI_TRY(mlai_begin(ctx, desc, &full, &d));
-    MLAI_TRY(check(ctx, &full, &d, a, 0, NULL, 0, 0, NULL, 0));
+    MLAI_TRY(check(ctx, &d, a, 0, NULL, 0, 0, NULL, 0));
     if (full.n == 0) return MLA_OK;
     return mlai_end(ctx, mlai_potri(ctx, &full, &d, a));
 }
@@ -83,7 +90,7 @@ mla_status_t mla_poinv(mla_context_t *ctx, const mla_desc_t *desc, void *a, doub
     mla_desc_t full;
     mlai_dist_t d;
     MLAI_TRY(mlai_begin(ctx, desc, &full, &d));
-    MLAI_TRY(check(ctx, &full, &d, a, NEEDS_INFO, info, 0, 0, NULL, 0));
+    MLAI_TRY(check(ctx, &d, a, NEEDS_INFO, info, 0, 0, NULL, 0));
     if (full.n == 0) return empty_result(ctx, logdet, info);
     return mlai_end(ctx, mlai_poinv(ctx, &full, &d, a, logdet, info));
 }
