@@ -32,7 +32,7 @@ layer src/backend/cuda "(core|dist|dl|backend/cuda)/.*|$tables"
 layer src/algo         "(core|dist|algo)/.*|$tables"
 layer src/engine       "(core|dist|dl|algo|engine)/.*|$tables"
 layer src/api          "(core|dist|algo|engine|api)/.*|$tables"
-layer ffi              'xla_[a-z_]*\.h|xla/.*'
+layer ffi              '[a-z0-9_]*\.h'
 layer examples/c       ''
 
 cuda=$(grep -rnE '#[[:space:]]*include[[:space:]]*[<"](cuda|cublas|cusolver|nccl|nvrtc|nvtx)' \
