@@ -4,5 +4,5 @@
 source "$(dirname "$0")/env.sh"
 use_main_venv
 python -m pip install -q --no-build-isolation --no-deps -e . \
-    -Ceditable.rebuild=true -Cbuild-dir=build/editable
+    -Ceditable.rebuild=true -Ceditable.verbose=false -Cbuild-dir=build/editable
 echo 'now: source build/venv/bin/activate'

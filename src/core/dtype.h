@@ -24,7 +24,7 @@ static inline mla_dtype_t mlai_real(mla_dtype_t dt)
 
 static inline size_t mlai_sizeof(mla_dtype_t dt)
 {
-    return (mlai_real(dt) == MLA_FLOAT32 ? 4u : 8u) * (mlai_is_complex(dt) ? 2u : 1u);
+    return (mlai_real(dt) == MLA_FLOAT32 ? (size_t)4 : 8) * (mlai_is_complex(dt) ? 2 : 1);
 }
 
 /* Address of element (i, j) of a column-major matrix; i and j may not be negative. */
