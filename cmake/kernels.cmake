@@ -3,7 +3,7 @@
 #
 #   1. MLA_KERNELS_FATBIN names a file     that file (wheels: made once, see ci/)
 #   2. nvcc is found                       compiled here: sm_80, sm_90, sm_100 and PTX
-#   3. neither                             no kernels: the CUDA backend says so when it is asked for
+#   3. neither, or MLA_KERNELS=OFF         no kernels: the CUDA backend says so when it is asked for
 #
 # kernels_embed.c holds the bytes between two hidden symbols, in all three cases:
 #
@@ -12,6 +12,7 @@
 # Equal addresses mean a library built without kernels. A kernel file contains device code only.
 
 set(MLA_KERNELS_FATBIN "" CACHE FILEPATH "Prebuilt fatbin of the CUDA kernels")
+option(MLA_KERNELS "Compile the CUDA kernels if nvcc is found" ON)
 set(MLA_CUDA_ARCHITECTURES 80 90 100 CACHE STRING "Architectures of the CUDA kernels; PTX of the last")
 
 file(GLOB kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/backend/cuda/kernels/*.cu)
@@ -25,7 +26,7 @@ set(fatbin "")
 if(MLA_KERNELS_FATBIN)
   get_filename_component(fatbin "${MLA_KERNELS_FATBIN}" ABSOLUTE)
   message(STATUS "CUDA kernels: prebuilt ${fatbin}")
-elseif(kernel_sources AND NVCC_PROGRAM)
+elseif(MLA_KERNELS AND kernel_sources AND NVCC_PROGRAM)
   set(gencode)
   foreach(arch ${MLA_CUDA_ARCHITECTURES})
     list(APPEND gencode -gencode=arch=compute_${arch},code=sm_${arch})
@@ -47,7 +48,7 @@ elseif(kernel_sources AND NVCC_PROGRAM)
     COMMENT "CUDA kernels" VERBATIM)
   message(STATUS "CUDA kernels: ${NVCC_PROGRAM}, sm ${MLA_CUDA_ARCHITECTURES}")
 else()
-  message(STATUS "CUDA kernels: none (no kernel sources, or no nvcc)")
+  message(STATUS "CUDA kernels: none (MLA_KERNELS is off, no sources, or no nvcc)")
 endif()
 
 set(incbin "\"\"")

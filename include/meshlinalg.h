@@ -105,6 +105,15 @@ MLA_API MLA_NODISCARD mla_status_t mla_comm_create_threads(int nranks, double ti
 MLA_API MLA_NODISCARD mla_status_t mla_comm_create_shm(const char *name, int nranks, int rank,
                                                        double timeout_s, mla_comm_t **comm);
 
+/* The same for CUDA devices: ranks are threads of one process, processes, or a mixture; one
+ * machine, GPUs that reach one another's memory, also several ranks on one GPU. `ordinal` is
+ * this rank's device, whose primary context is used. Ranks meet on the host while they enqueue
+ * and on the devices (events) while they compute; no call waits for a device. Blocks until all
+ * ranks are there. MLA_UNSUPPORTED where two devices cannot reach one another. */
+MLA_API MLA_NODISCARD mla_status_t mla_comm_create_peer(const char *name, int nranks, int rank,
+                                                        int ordinal, double timeout_s,
+                                                        mla_comm_t **comm);
+
 MLA_API int mla_comm_rank(const mla_comm_t *comm);
 MLA_API int mla_comm_size(const mla_comm_t *comm);
 

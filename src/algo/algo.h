@@ -14,7 +14,7 @@
 
 struct mla_context {
     mlai_backend_t *be;
-    mla_comm_t *comm;     /* never NULL: a context without one gets a communicator of one rank */
+    mla_comm_t *comm; /* never NULL: a context without one gets a communicator of one rank */
     bool owns_comm;
     mlai_error_t err;
 };
@@ -26,8 +26,8 @@ static inline mlai_stream_t mlai_stream(mla_context_t *x, int which)
     return x->be->ops->stream(x->be, which);
 }
 /* Stream `to` waits for what `from` holds now; `ev` is one of the backend's events. */
-static inline mla_status_t mlai_after(mla_context_t *x, mlai_stream_t to,
-                                      mlai_stream_t from, int ev)
+static inline mla_status_t mlai_after(mla_context_t *x, mlai_stream_t to, mlai_stream_t from,
+                                      int ev)
 {
     mlai_event_t e = x->be->ops->event(x->be, ev);
     MLAI_TRY(x->be->ops->record(x->be, e, from));

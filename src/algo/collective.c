@@ -42,6 +42,6 @@ mla_status_t mlai_sum_reduce(mla_context_t *x, mlai_stream_t st, void *base, siz
                              double *value)
 {
     MLAI_TRY(gather_item(x, st, base, off, sizeof *value, value));
-    return MLAI_BE(x, sum_blocks, st, MLA_FLOAT64, 1, 1, x->comm->nranks, (char *)base + off, 1, 1,
-                   value, 1);
+    return MLAI_BE(x, sum_blocks, st, MLA_FLOAT64, 1, 1, x->comm->nranks, (char *)base + off, 1,
+                   1, value, 1);
 }

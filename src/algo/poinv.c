@@ -68,8 +68,8 @@ static mla_status_t column_step(sweep_t *f, int64_t k)
         void *d21 = mlai_at(f->a, f->dt, f->ld, row + w, jl);
         MLAI_TRY(MLAI_COMM(x, reuse, f->st, f->seq_col));
         if (f->info)
-            MLAI_TRY(MLAI_BE(x, potrf_tile, f->st, f->dt, w, d11, f->ld,
-                             owner * f->d->lc + jl, f->info));
+            MLAI_TRY(MLAI_BE(x, potrf_tile, f->st, f->dt, w, d11, f->ld, owner * f->d->lc + jl,
+                             f->info));
         if (f->logdet)
             for (int twice = 0; twice < 2; twice++)
                 MLAI_TRY(MLAI_BE(x, log_diag, f->st, f->dt, w, d11, f->ld, f->logdet));
@@ -134,8 +134,8 @@ static mla_status_t update(sweep_t *f, int64_t k)
         void *ajj = mlai_at(f->a, f->dt, f->ld, rj, jl);
         if (j < k)
             MLAI_TRY(MLAI_BE(x, gemm, f->st, f->dt, MLAI_N, MLAI_N, row - rj, wj, w, 1.0,
-                             mlai_at(f->t, f->dt, f->n, rj, 0), f->n,
-                             mlai_at(r, f->dt, w, 0, jl), w, 1.0, ajj, f->ld));
+                             mlai_at(f->t, f->dt, f->n, rj, 0), f->n, mlai_at(r, f->dt, w, 0, jl),
+                             w, 1.0, ajj, f->ld));
         if (j > k && f->info) {
             const void *aj = mlai_at(a21, f->dt, ld21, rj - row - w, 0);
             MLAI_TRY(MLAI_BE(x, gemm, f->st, f->dt, MLAI_N, MLAI_C, f->n - rj, wj, w, -1.0, aj,

@@ -115,8 +115,8 @@ static mla_status_t factor_panel(potrf_t *f, panel_t *w, int64_t k)
                      a21, f->ld));
     // Everyone has read what this buffer held before.
     MLAI_TRY(MLAI_COMM(x, reuse, f->side, w->seq));
-    MLAI_TRY(MLAI_BE(x, lacpy, f->side, f->dt, MLAI_FULL, w->m, width, a21, f->ld, w->base,
-                     w->ld));
+    MLAI_TRY(
+        MLAI_BE(x, lacpy, f->side, f->dt, MLAI_FULL, w->m, width, a21, f->ld, w->base, w->ld));
     return MLAI_BE(x, copy, f->side, w->base + w->tail, f->info, sizeof *f->info);
 }
 
@@ -141,8 +141,8 @@ static mla_status_t panel_step(potrf_t *f, panel_t *w, int64_t next, bool own)
     w->tile = next;
     w->m = f->n - mlai_dist_off(f->d, next) - mlai_dist_width(f->d, next);
     w->ld = panel_ld(w->m);
-    w->tail = mlai_size_align(
-        mlai_size_mat(w->ld, mlai_dist_width(f->d, next), mlai_sizeof(f->dt)));
+    w->tail =
+        mlai_size_align(mlai_size_mat(w->ld, mlai_dist_width(f->d, next), mlai_sizeof(f->dt)));
     if (own) {
         MLAI_TRY(mlai_after(f->x, f->side, f->main, EV_READY));
         MLAI_TRY(mlai_after(f->x, f->side, f->comm, EV_DONE)); // info of the last panel
@@ -188,8 +188,8 @@ static mla_status_t log_det(potrf_t *f, void *base, size_t off, double *logdet)
     MLAI_TRY(MLAI_BE(x, zero, f->main, logdet, sizeof *logdet));
     for (int64_t s = 0; s < f->d->slots; s++) {
         int64_t t = mlai_dist_tile(f->d, p, s);
-        const void *diag = mlai_at(f->a, f->dt, f->ld, mlai_dist_off(f->d, t),
-                                   mlai_dist_local(f->d, t));
+        const void *diag =
+            mlai_at(f->a, f->dt, f->ld, mlai_dist_off(f->d, t), mlai_dist_local(f->d, t));
         int64_t width = mlai_dist_width(f->d, t);
         for (int twice = 0; twice < 2; twice++)
             MLAI_TRY(MLAI_BE(x, log_diag, f->main, f->dt, width, diag, f->ld, logdet));

@@ -27,7 +27,7 @@ typedef struct potrs {
     char *c;
     int64_t ldc;
     mlai_stream_t st;
-    char *base;             /* window: S, X, parts of one tile from all ranks */
+    char *base; /* window: S, X, parts of one tile from all ranks */
     size_t s_off, x_off, g_off;
 } potrs_t;
 
@@ -81,8 +81,8 @@ static mla_status_t push(potrs_t *f, int64_t t)
                        bytes));
     if (mlai_dist_owner(f->d, t) != x->comm->rank) return MLA_OK;
     void *y = col(f, f->x_off, row);
-    MLAI_TRY(MLAI_BE(x, sum_blocks, f->st, f->dt, f->nrhs, w, x->comm->nranks,
-                     f->base + f->g_off, f->nrhs, f->nrhs * w, y, f->nrhs));
+    MLAI_TRY(MLAI_BE(x, sum_blocks, f->st, f->dt, f->nrhs, w, x->comm->nranks, f->base + f->g_off,
+                     f->nrhs, f->nrhs * w, y, f->nrhs));
     MLAI_TRY(MLAI_BE(x, trsm, f->st, f->dt, MLAI_RIGHT, MLAI_C, f->nrhs, w, 1.0,
                      mlai_at(f->a, f->dt, f->lda, row, jl), f->lda, y, f->nrhs));
     return MLAI_BE(x, gemm, f->st, f->dt, MLAI_N, MLAI_C, f->nrhs, below, w, -1.0, y, f->nrhs,

@@ -39,16 +39,20 @@ mla_status_t mla_context_create(const mla_context_options_t *options, mla_contex
     *ctx = NULL;
     if (!options) return mlai_fail(err, MLA_ARG, "options is NULL");
     if (options->size != sizeof *options)
-        return mlai_fail(err, MLA_ARG, "options->size is %zu, expected %zu: use "
-                         "MLA_CONTEXT_OPTIONS_INIT", options->size, sizeof *options);
+        return mlai_fail(err, MLA_ARG,
+                         "options->size is %zu, expected %zu: use "
+                         "MLA_CONTEXT_OPTIONS_INIT",
+                         options->size, sizeof *options);
     if (options->device != MLA_HOST && options->device != MLA_CUDA)
         return mlai_fail(err, MLA_ARG, "options->device is %d, expected MLA_HOST or MLA_CUDA",
                          (int)options->device);
     if (!options->alloc != !options->free)
         return mlai_fail(err, MLA_ARG, "options->alloc and options->free: both or neither");
     if (options->comm && options->comm->ops->device != options->device)
-        return mlai_fail(err, MLA_ARG, "options->comm is a communicator for %s memory, the "
-                         "device is %s", options->comm->ops->device == MLA_HOST ? "host" : "CUDA",
+        return mlai_fail(err, MLA_ARG,
+                         "options->comm is a communicator for %s memory, the "
+                         "device is %s",
+                         options->comm->ops->device == MLA_HOST ? "host" : "CUDA",
                          options->device == MLA_HOST ? "the host" : "CUDA");
 
     mla_context_t *x = calloc(1, sizeof *x);
@@ -109,8 +113,10 @@ mla_status_t mlai_complete(const mla_desc_t *desc, int nranks, mla_device_t devi
         return mlai_fail(err, MLA_ARG, "desc->size is %zu, expected %zu: use MLA_DESC_INIT",
                          desc->size, sizeof *desc);
     if (!mlai_dtype_valid(desc->dtype))
-        return mlai_fail(err, MLA_ARG, "desc->dtype is %d, expected one of the four of "
-                         "mla_dtype_t", (int)desc->dtype);
+        return mlai_fail(err, MLA_ARG,
+                         "desc->dtype is %d, expected one of the four of "
+                         "mla_dtype_t",
+                         (int)desc->dtype);
     if (desc->order != MLA_CYCLIC && desc->order != MLA_NATURAL)
         return mlai_fail(err, MLA_ARG, "desc->order is %d, expected MLA_CYCLIC or MLA_NATURAL",
                          (int)desc->order);
@@ -121,8 +127,10 @@ mla_status_t mlai_complete(const mla_desc_t *desc, int nranks, mla_device_t devi
     mla_desc_t full = *desc;
     if (full.lc == 0) full.lc = mlai_max(1, mlai_ceil_div(full.n, nranks));
     if (full.lc < 0 || full.lc > INT32_MAX || full.lc * nranks < full.n)
-        return mlai_fail(err, MLA_ARG, "desc->lc is %lld: %d ranks of that many columns do not "
-                         "hold n = %lld", (long long)desc->lc, nranks, (long long)full.n);
+        return mlai_fail(err, MLA_ARG,
+                         "desc->lc is %lld: %d ranks of that many columns do not "
+                         "hold n = %lld",
+                         (long long)desc->lc, nranks, (long long)full.n);
     if (full.ld == 0) full.ld = mlai_max(1, full.n);
     if (full.ld < mlai_max(1, full.n))
         return mlai_fail(err, MLA_ARG, "desc->ld is %lld, expected at least max(1, n) = %lld",

@@ -20,8 +20,7 @@ mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nr
     *err = (mlai_error_t){.status = MLA_OK};
     if (!bytes) return mlai_fail(err, MLA_ARG, "bytes is NULL");
     *bytes = 0;
-    if (nranks < 1)
-        return mlai_fail(err, MLA_ARG, "nranks is %d, expected at least 1", nranks);
+    if (nranks < 1) return mlai_fail(err, MLA_ARG, "nranks is %d, expected at least 1", nranks);
     if (nrhs < 0)
         return mlai_fail(err, MLA_ARG, "nrhs is %lld, expected at least 0", (long long)nrhs);
     mla_desc_t full;

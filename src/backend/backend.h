@@ -103,6 +103,13 @@ typedef struct mlai_backend_ops {
      * not overlap. A zero or NaN on the diagonal gives Inf or NaN. */
     mla_status_t (*trtri_tile)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
                                const void *a, int64_t lda, void *b, int64_t ldb);
+
+    /* -- reduction to tridiagonal form and back (hetrd.c, unmtr.c) */
+
+    /* -- tridiagonal divide and conquer (stedc.c) */
+
+    /* -- end of the table */
+    bool unused_;
 } mlai_backend_ops_t;
 
 enum {

@@ -36,7 +36,8 @@ static void probe(int k, int64_t n, gen_z *x)
         x[i] = gen_hash(77 + (uint64_t)k, i, 3) + gen_hash(99 + (uint64_t)k, i, 4) * I;
 }
 
-/* y := op(a) x, op: 'N' a, 'H' its conjugate transpose, 'C' conj(a), 'T' its transpose; a: m x n */
+/* y := op(a) x, op: 'N' a, 'H' its conjugate transpose, 'C' conj(a), 'T' its transpose; a: m x n
+ */
 static void apply(char op, int64_t m, int64_t n, const gen_z *a, const gen_z *x, gen_z *y)
 {
     int64_t rows = op == 'N' || op == 'C' ? m : n;

@@ -30,8 +30,7 @@ static double eigenvalue(const char *kind, int64_t n, int64_t i)
 {
     double x = n > 1 ? (double)i / (double)(n - 1) : 0.0;
     if (starts(kind, "cond:")) return pow(atof(kind + 5), -x);
-    if (!strcmp(kind, "cluster"))
-        return 1.0 + (double)(i % 3) + 1e-9 * gen_hash(5, i, 0);
+    if (!strcmp(kind, "cluster")) return 1.0 + (double)(i % 3) + 1e-9 * gen_hash(5, i, 0);
     return pow(10.0, -12.0 * x); /* graded */
 }
 
@@ -55,7 +54,7 @@ static void apply(gen_t *g, int which)
 
 int gen_init(gen_t *g, const char *kind, int64_t n, int is_complex)
 {
-    static const char *const plain[] = {"rand", "goe", "identity", "diag",
+    static const char *const plain[] = {"rand", "goe",      "identity", "diag",
                                         "zero", "onesplus", "wilkinson"};
     *g = (gen_t){.kind = kind, .n = n, .is_complex = is_complex, .bad = -1};
     if (starts(kind, "indef:") || starts(kind, "nan:")) {

@@ -19,7 +19,7 @@ typedef struct gen {
     gen_z *v[2], *dv[2]; /* v, and (the matrix that H is applied to) v */
     double q[2];         /* v^H M v */
     double scale;
-    int64_t bad;         /* kinds "indef", "nan": the column, 0-based */
+    int64_t bad; /* kinds "indef", "nan": the column, 0-based */
 } gen_t;
 
 /* Kinds: "rand" (random, positive definite by its diagonal), "goe" (random, indefinite),

@@ -6,8 +6,8 @@
  *            --nb 0,16 --ranks 1,2,3,4 --kind rand,cond:1e4 --nrhs 1,5 --device host|cuda
  *            --order cyclic|natural --repeat 3 --check y|n --json --tol 30
  *
- * `syevj` is syevd without vectors. Ranks are threads. Kinds are those of gen.h; for "indef:J" and
- * "nan:J" a routine passes when info is J + 1 (syevd: not 0 for nan) and the results are NaN.
+ * `syevj` is syevd without vectors. Ranks are threads. Kinds are those of gen.h; for "indef:J"
+ * and "nan:J" a routine passes when info is J + 1 (syevd: not 0 for nan) and the results are NaN.
  * Last line: "N passed, M failed"; exit status 1 when a case failed or none ran. */
 #include <math.h>
 #include <pthread.h>
@@ -46,9 +46,9 @@ typedef struct run {
     const gen_t *gen;
     mla_desc_t desc;
     int64_t lc;
-    gen_z *result;   /* n x n: factor, inverse or vectors */
-    gen_z *x;        /* nrhs x n */
-    double *w;       /* n */
+    gen_z *result; /* n x n: factor, inverse or vectors */
+    gen_z *x;      /* nrhs x n */
+    double *w;     /* n */
     double logdet;
     int32_t info;
     pthread_barrier_t start;
@@ -165,8 +165,10 @@ static mla_status_t collect(run_t *run, int p, mla_context_t *x, buffers_t *b)
     }
     pthread_barrier_wait(&run->start);
     if (run->info != info || memcmp(&run->logdet, &logdet, sizeof logdet)) run->mismatch = 1;
-    if (wants(cfg, "syevd")) MLAI_TRY(MLAI_BE(x, to_host, st, b->host, b->z, b->block));
-    else MLAI_TRY(MLAI_BE(x, to_host, st, b->host, b->a, b->block));
+    if (wants(cfg, "syevd"))
+        MLAI_TRY(MLAI_BE(x, to_host, st, b->host, b->z, b->block));
+    else
+        MLAI_TRY(MLAI_BE(x, to_host, st, b->host, b->a, b->block));
     MLAI_TRY(MLAI_BE(x, sync, st));
     bool vectors = wants(cfg, "syevd");
     for (int64_t jl = 0; jl < run->lc && first + jl < n; jl++)
@@ -274,8 +276,7 @@ static double logdet_of(const gen_z *b, int64_t n)
         sum += 2 * log(d);
         for (int64_t i = j; i < n; i++) l[i + j * n] /= d;
         for (int64_t k = j + 1; k < n; k++)
-            for (int64_t i = k; i < n; i++)
-                l[i + k * n] -= l[i + j * n] * conj(l[k + j * n]);
+            for (int64_t i = k; i < n; i++) l[i + k * n] -= l[i + j * n] * conj(l[k + j * n]);
     }
     free(l);
     return sum;
@@ -397,14 +398,16 @@ static bool run_case(const config_t *cfg, bool json)
     bool ok = st == MLA_OK && res < cfg->tol;
     double rate = flops(cfg) / seconds * 1e-9;
     if (json)
-        printf("{\"routine\": \"%s\", \"type\": \"%c\", \"n\": %lld, \"nb\": %lld, \"ranks\": %d, "
-               "\"nrhs\": %lld, \"kind\": \"%s\", \"device\": \"%s\", \"seconds\": %.6g, "
-               "\"gflops\": %.5g, \"residual\": %.3g, \"ok\": %s}\n",
-               cfg->routine, types[cfg->dt], (long long)cfg->n, (long long)cfg->nb, cfg->nranks,
-               (long long)cfg->nrhs, cfg->kind, cfg->device == MLA_HOST ? "host" : "cuda", seconds,
-               rate, res, ok ? "true" : "false");
+        printf(
+            "{\"routine\": \"%s\", \"type\": \"%c\", \"n\": %lld, \"nb\": %lld, \"ranks\": %d, "
+            "\"nrhs\": %lld, \"kind\": \"%s\", \"device\": \"%s\", \"seconds\": %.6g, "
+            "\"gflops\": %.5g, \"residual\": %.3g, \"ok\": %s}\n",
+            cfg->routine, types[cfg->dt], (long long)cfg->n, (long long)cfg->nb, cfg->nranks,
+            (long long)cfg->nrhs, cfg->kind, cfg->device == MLA_HOST ? "host" : "cuda", seconds,
+            rate, res, ok ? "true" : "false");
     else if (!ok || getenv("TESTER_VERBOSE"))
-        printf("%s %s %c n=%lld nb=%lld ranks=%d nrhs=%lld %s %s: %.3g s %.1f GF/s residual %.3g %s\n",
+        printf("%s %s %c n=%lld nb=%lld ranks=%d nrhs=%lld %s %s: %.3g s %.1f GF/s residual %.3g "
+               "%s\n",
                ok ? "ok  " : "FAIL", cfg->routine, types[cfg->dt], (long long)cfg->n,
                (long long)cfg->nb, cfg->nranks, (long long)cfg->nrhs, cfg->kind,
                cfg->order == MLA_NATURAL ? "natural" : "cyclic", seconds, rate, res, why);
@@ -491,18 +494,30 @@ int main(int argc, char **argv)
     split(all, &s.routines);
     for (int i = 1; i < argc; i++) {
         char *v = i + 1 < argc ? argv[i + 1] : "";
-        if (argv[i][0] != '-') split(argv[i], &s.routines);
-        else if (!strcmp(argv[i], "--json")) s.json = true;
-        else if (!strcmp(argv[i], "--type")) split(v, &s.types), i++;
-        else if (!strcmp(argv[i], "--n")) split(v, &s.n), i++;
-        else if (!strcmp(argv[i], "--nb")) split(v, &s.nb), i++;
-        else if (!strcmp(argv[i], "--ranks")) split(v, &s.ranks), i++;
-        else if (!strcmp(argv[i], "--kind")) split(v, &s.kinds), i++;
-        else if (!strcmp(argv[i], "--nrhs")) split(v, &s.nrhs), i++;
-        else if (!strcmp(argv[i], "--repeat")) s.base.repeat = atoi(v), i++;
-        else if (!strcmp(argv[i], "--pad")) s.base.pad = atoll(v), i++;
-        else if (!strcmp(argv[i], "--tol")) s.base.tol = atof(v), i++;
-        else if (!strcmp(argv[i], "--check")) s.base.check = v[0] == 'y', i++;
+        if (argv[i][0] != '-')
+            split(argv[i], &s.routines);
+        else if (!strcmp(argv[i], "--json"))
+            s.json = true;
+        else if (!strcmp(argv[i], "--type"))
+            split(v, &s.types), i++;
+        else if (!strcmp(argv[i], "--n"))
+            split(v, &s.n), i++;
+        else if (!strcmp(argv[i], "--nb"))
+            split(v, &s.nb), i++;
+        else if (!strcmp(argv[i], "--ranks"))
+            split(v, &s.ranks), i++;
+        else if (!strcmp(argv[i], "--kind"))
+            split(v, &s.kinds), i++;
+        else if (!strcmp(argv[i], "--nrhs"))
+            split(v, &s.nrhs), i++;
+        else if (!strcmp(argv[i], "--repeat"))
+            s.base.repeat = atoi(v), i++;
+        else if (!strcmp(argv[i], "--pad"))
+            s.base.pad = atoll(v), i++;
+        else if (!strcmp(argv[i], "--tol"))
+            s.base.tol = atof(v), i++;
+        else if (!strcmp(argv[i], "--check"))
+            s.base.check = v[0] == 'y', i++;
         else if (!strcmp(argv[i], "--order"))
             s.base.order = v[0] == 'n' ? MLA_NATURAL : MLA_CYCLIC, i++;
         else if (!strcmp(argv[i], "--rhs"))

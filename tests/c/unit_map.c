@@ -9,15 +9,14 @@
 
 static int passed, failed;
 
-#define CHECK(cond)                                                                       \
-    do {                                                                                  \
-        if (cond) {                                                                       \
-            passed++;                                                                     \
-        } else if (failed++ < 10) {                                                       \
-            printf("FAIL line %d: %s (n %lld lc %lld nb %lld P %d order %d)\n", __LINE__, \
-                   #cond, (long long)d.n, (long long)d.lc, (long long)d.nb, d.nranks,     \
-                   (int)d.order);                                                         \
-        }                                                                                 \
+#define CHECK(cond)                                                                              \
+    do {                                                                                         \
+        if (cond) {                                                                              \
+            passed++;                                                                            \
+        } else if (failed++ < 10) {                                                              \
+            printf("FAIL line %d: %s (n %lld lc %lld nb %lld P %d order %d)\n", __LINE__, #cond, \
+                   (long long)d.n, (long long)d.lc, (long long)d.nb, d.nranks, (int)d.order);    \
+        }                                                                                        \
     } while (0)
 
 /* Every column once; tiles and positions agree; pos and nat are inverse; local order. */
@@ -76,8 +75,8 @@ int main(void)
     for (int order = 0; order < 2; order++) {
         check_large(mlai_dist(524288, 65536, 512, 8, (mla_order_t)order));
         check_large(mlai_dist((1ll << 31) + 7, (1ll << 28) + 1, 1000, 8, (mla_order_t)order));
-        check_large(mlai_dist((1ll << 33) + 12345, (1ll << 31) + 999, 4096, 5,
-                              (mla_order_t)order));
+        check_large(
+            mlai_dist((1ll << 33) + 12345, (1ll << 31) + 999, 4096, 5, (mla_order_t)order));
     }
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0 || passed == 0;

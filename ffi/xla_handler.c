@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ffi/xla_handler.c: the targets that XLA calls, one a routine.
+ *
+ * A call: decode and check from data that is equal on all ranks; find the rank; meet the other
+ * ranks; make a context; call the routine of the C library; leave. A failure before the meeting
+ * is seen by all ranks alike; one after it goes to the others through the communicator.
+ *
+ * A shard of A is [lc, ld] row-major, which is a column-major ld x lc block of columns of
+ * B = A^T: the row-major caller of include/meshlinalg.h. What a routine overwrites is a result
+ * aliased to its operand (input_output_aliases); XLA copies the operand when it is needed later.
+ * The last operand of every target is `where`, int32[2] = {group, rank}.
+ *
+ *   target                  operands   results                       (^ aliased)
+ *   mla_xla_potrf           a          f^a, logdet, info
+ *   mla_xla_potrs           f, c       x^c
+ *   mla_xla_posv            a, c       f^a, x^c, logdet, info
+ *   mla_xla_potri           f          ainv^f
+ *   mla_xla_poinv           a          ainv^a, logdet, info
+ *   mla_xla_syevd           a          work^a, w, v, info
+ *   mla_xla_syevd_values    a          work^a, w, info
+ *
+ * Each has a twin for CUDA devices, mla_xla_..._cuda, registered under the same name.
+ * logdet is eight bytes, f64[1] or u32[2]: a double also where JAX has none (x64 off).
+ */
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rendezvous.h"
+#include "xla_args.h"
+
+MLA_API xla_error_t *mla_xla_instantiate(xla_frame_t *frame);
+
+static xla_error_t *raise_error(const xla_api_t *api, const mlai_xla_status_t *st)
+{
+    xla_error_create_args_t args = {sizeof args, NULL, st->message, st->code};
+    return api->error_create(&args);
+}
+
+static void drop_error(const xla_api_t *api, xla_error_t *error)
+{
+    xla_error_destroy_args_t args = {sizeof args, NULL, error};
+    api->error_destroy(&args);
+}
+
+/* Registration calls every handler once to learn its version: the one of the caller. */
+static bool answer_metadata(const xla_frame_t *frame)
+{
+    if (!frame->extension || frame->extension->type != XLA_EXTENSION_METADATA) return false;
+    xla_metadata_extension_t *extension = (xla_metadata_extension_t *)(void *)frame->extension;
+    extension->metadata->version = frame->api->version;
+    return true;
+}
+
+/* ---- copies of a call site --------------------------------------------------------------
+ * A jitted function that is called twice in one program is traced once: two calls have equal
+ * attributes, and CPU devices may run them at once in different order. XLA instantiates each
+ * of them once, in the order of the program: they are numbered there. (GPUs keep the order of
+ * the program, and need no numbers.) */
+
+typedef struct call_site {
+    int64_t call, group, instances;
+    struct call_site *next;
+} call_site_t;
+
+static pthread_mutex_t site_lock = PTHREAD_MUTEX_INITIALIZER;
+static call_site_t *sites;
+
+static int64_t next_instance(int64_t call, int64_t group)
+{
+    pthread_mutex_lock(&site_lock);
+    call_site_t *site = sites;
+    while (site && !(site->call == call && site->group == group)) site = site->next;
+    if (!site && (site = calloc(1, sizeof *site))) {
+        site->call = call;
+        site->group = group;
+        site->next = sites;
+        sites = site;
+    }
+    int64_t instance = site ? site->instances++ : 0;
+    pthread_mutex_unlock(&site_lock);
+    return instance;
+}
+
+static xla_error_t *state_type(const xla_api_t *api, xla_type_id_t *id)
+{
+    static xla_type_id_t known;
+    static const xla_type_info_t info = {sizeof info, NULL, free};
+    static const char name[] = "meshlinalg_call_site";
+    xla_error_t *error = NULL;
+    pthread_mutex_lock(&site_lock);
+    if (known.id == 0) {
+        xla_type_register_args_t args = {
+            sizeof args, NULL, {name, sizeof name - 1}, &known, &info};
+        error = api->type_register(&args);
+    }
+    *id = known;
+    pthread_mutex_unlock(&site_lock);
+    return error;
+}
+
+xla_error_t *mla_xla_instantiate(xla_frame_t *frame)
+{
+    if (answer_metadata(frame)) return NULL;
+    const xla_api_t *api = frame->api;
+    mlai_xla_status_t st = {0};
+    mlai_xla_call_t call;
+    if (!mlai_xla_decode_call(frame, "meshlinalg", &call, &st)) return raise_error(api, &st);
+    xla_type_id_t type = {0};
+    xla_error_t *error = state_type(api, &type);
+    if (error) return error;
+    int64_t *instance = malloc(sizeof *instance);
+    if (!instance) {
+        mlai_xla_fail(&st, XLA_RESOURCE_EXHAUSTED, "meshlinalg: out of host memory");
+        return raise_error(api, &st);
+    }
+    *instance = next_instance(call.call, call.group);
+    xla_state_args_t args = {sizeof args, NULL, frame->ctx, XLA_INSTANTIATE, &type, instance};
+    error = api->state_set(&args);
+    if (error) free(instance);
+    return error;
+}
+
+static xla_error_t *get_instance(const xla_frame_t *frame, int64_t *instance)
+{
+    xla_type_id_t type = {0};
+    xla_error_t *error = state_type(frame->api, &type);
+    if (error) return error;
+    xla_state_args_t args = {sizeof args, NULL, frame->ctx, XLA_INSTANTIATE, &type, NULL};
+    error = frame->api->state_get(&args);
+    if (!error && args.state) memcpy(instance, args.state, sizeof *instance);
+    return error;
+}
+
+/* ---- which rank this is ------------------------------------------------------------------ */
+
+/* Reads device memory after the work in `stream`: needed when a program was traced without
+ * knowing its devices. XLA has made the device's context current. */
+static bool read_device(void *stream, void *host, const void *device, size_t bytes,
+                        mlai_xla_status_t *st)
+{
+    typedef int copy_fn(void *, uint64_t, size_t, void *);
+    typedef int sync_fn(void *);
+    void *lib = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+    copy_fn *copy = NULL;
+    sync_fn *sync = NULL;
+    if (lib) {
+        *(void **)&copy = dlsym(lib, "cuMemcpyDtoHAsync_v2");
+        *(void **)&sync = dlsym(lib, "cuStreamSynchronize");
+    }
+    int result = -1;
+    if (copy && sync) {
+        result = copy(host, (uint64_t)(uintptr_t)device, bytes, stream);
+        if (result == 0) result = sync(stream);
+    }
+    if (lib) dlclose(lib);
+    if (result == 0) return true;
+    return mlai_xla_fail(st, XLA_INTERNAL, "cannot read the rank from the device (CUDA error %d)",
+                         result);
+}
+
+typedef struct place {
+    int64_t run, instance, index;
+    int rank, ordinal;
+    void *stream;
+    bool local; /* all ranks of the group are devices of this process */
+} place_t;
+
+static bool find_place(const xla_frame_t *frame, const char *routine, const mlai_xla_call_t *call,
+                       place_t *place, mlai_xla_status_t *st)
+{
+    int process = 0, count = 1;
+    mlai_process(&process, &count);
+    const xla_buffer_t *where = frame->args.items[frame->args.size - 1];
+    if (where->dtype != XLA_S32 || where->rank != 1 || where->dims[0] != 2)
+        return mlai_xla_fail(st, XLA_INVALID_ARGUMENT,
+                             "%s: the last operand must be int32[2]: group and rank", routine);
+
+    int32_t index_rank[2] = {-1, -1};
+    if (call->device == MLA_HOST) {
+        memcpy(index_rank, where->data, sizeof index_rank);
+    } else {
+        for (size_t i = 0; i < call->npairs; i++)
+            if (call->table[2 * i] == process && call->table[2 * i + 1] == place->ordinal) {
+                index_rank[0] = (int32_t)(i / (size_t)call->nranks);
+                index_rank[1] = (int32_t)(i % (size_t)call->nranks);
+            }
+        if (index_rank[1] < 0 &&
+            !read_device(place->stream, index_rank, where->data, sizeof index_rank, st))
+            return false;
+    }
+    place->index = index_rank[0];
+    place->rank = index_rank[1];
+    if (place->index < 0 || place->rank < 0 || place->rank >= call->nranks)
+        return mlai_xla_fail(st, XLA_INVALID_ARGUMENT,
+                             "%s: rank %d of %d in group %" PRId64 " on device %d", routine,
+                             place->rank, call->nranks, place->index, place->ordinal);
+
+    // Devices unknown at trace time may be anywhere.
+    place->local = count == 1 || call->nranks == 1;
+    size_t first = (size_t)place->index * (size_t)call->nranks;
+    if (!place->local && call->npairs >= first + (size_t)call->nranks) {
+        place->local = true;
+        for (size_t i = first; i < first + (size_t)call->nranks; i++)
+            if (call->table[2 * i] != process) place->local = false;
+    }
+    return true;
+}
+
+/* ---- scratch memory from XLA's pool (GPU) ------------------------------------------------- */
+
+enum { MAX_BLOCKS = 64 };
+
+typedef struct pool {
+    const xla_api_t *api;
+    xla_context_t *ctx;
+    struct {
+        void *ptr;
+        size_t size;
+    } block[MAX_BLOCKS];
+} pool_t;
+
+static void *pool_alloc(void *user, size_t bytes)
+{
+    pool_t *pool = user;
+    int i = 0;
+    while (i < MAX_BLOCKS && pool->block[i].ptr) i++;
+    if (i == MAX_BLOCKS) return NULL;
+    xla_allocate_args_t args = {sizeof args, NULL, pool->ctx, bytes, 16, NULL};
+    xla_error_t *error = pool->api->memory_allocate(&args);
+    if (error) {
+        drop_error(pool->api, error);
+        return NULL;
+    }
+    pool->block[i].ptr = args.data;
+    pool->block[i].size = bytes;
+    return args.data;
+}
+
+static void pool_free(void *user, void *ptr)
+{
+    pool_t *pool = user;
+    for (int i = 0; ptr && i < MAX_BLOCKS; i++)
+        if (pool->block[i].ptr == ptr) {
+            xla_free_args_t args = {sizeof args, NULL, pool->ctx, pool->block[i].size, ptr};
+            xla_error_t *error = pool->api->memory_free(&args);
+            if (error) drop_error(pool->api, error);
+            pool->block[i].ptr = NULL;
+            return;
+        }
+}
+
+/* ---- one call ----------------------------------------------------------------------------- */
+
+typedef struct job {
+    const xla_frame_t *frame;
+    const char *routine;
+    mlai_xla_call_t call;
+    mla_desc_t desc;
+    xla_buffer_t **arg, **ret;
+    int64_t nrhs;
+} job_t;
+
+typedef bool check_fn(job_t *job, mlai_xla_status_t *st);
+typedef mla_status_t run_fn(mla_context_t *ctx, const job_t *job);
+
+static int code_of(mla_status_t status)
+{
+    switch (status) {
+    case MLA_ARG:
+    case MLA_SIZE: return XLA_INVALID_ARGUMENT;
+    case MLA_NOMEM: return XLA_RESOURCE_EXHAUSTED;
+    case MLA_COMM: return XLA_UNAVAILABLE;
+    case MLA_PEER: return XLA_ABORTED;
+    case MLA_UNSUPPORTED: return XLA_UNIMPLEMENTED;
+    default: return XLA_INTERNAL;
+    }
+}
+
+/* The routine between arriving and leaving. */
+static mla_status_t run_rank(const job_t *job, const place_t *place, mla_comm_t *comm,
+                             run_fn *run, mlai_xla_status_t *st)
+{
+    pool_t pool = {job->frame->api, job->frame->ctx, {{NULL, 0}}};
+    mla_context_options_t options = MLA_CONTEXT_OPTIONS_INIT;
+    options.device = job->call.device;
+    options.comm = comm;
+    if (job->call.device == MLA_CUDA) {
+        options.ordinal = place->ordinal;
+        options.stream = place->stream;
+        options.alloc = pool_alloc;
+        options.free = pool_free;
+        options.user = &pool;
+    }
+    mla_context_t *ctx = NULL;
+    mla_status_t status = mla_context_create(&options, &ctx);
+    if (status == MLA_OK) status = run(ctx, job);
+    if (status != MLA_OK) {
+        const char *text = mla_message(ctx);
+        if (!text || !*text) text = mla_status_text(status);
+        mlai_xla_fail(st, code_of(status), "%s: rank %d of %d: %s", job->routine, place->rank,
+                      job->call.nranks, text);
+        if (comm && status != MLA_PEER) mla_comm_abort(comm, text);
+    }
+    mla_context_free(ctx);
+    return status;
+}
+
+static xla_error_t *handle(xla_frame_t *frame, mla_device_t device, const char *routine,
+                           int64_t nargs, int64_t nrets, check_fn *check, run_fn *run)
+{
+    if (answer_metadata(frame)) return NULL;
+    const xla_api_t *api = frame->api;
+    mlai_xla_status_t st = {0};
+    job_t job = {
+        .frame = frame, .routine = routine, .arg = frame->args.items, .ret = frame->rets.items};
+    job.call.device = device;
+    if (frame->stage != XLA_EXECUTE) {
+        mlai_xla_fail(&st, XLA_INTERNAL, "%s: called in stage %d", routine, frame->stage);
+        return raise_error(api, &st);
+    }
+    if (!mlai_xla_expect_counts(frame, routine, nargs + 1, nrets, &st) ||
+        !mlai_xla_decode_call(frame, routine, &job.call, &st) || !check(&job, &st))
+        return raise_error(api, &st);
+
+    place_t place = {0};
+    xla_run_id_args_t run_id = {sizeof run_id, NULL, frame->ctx, 0};
+    xla_ordinal_args_t ordinal = {sizeof ordinal, NULL, frame->ctx, 0};
+    xla_stream_args_t stream = {sizeof stream, NULL, frame->ctx, NULL};
+    xla_error_t *error = api->run_id_get(&run_id);
+    if (!error) error = api->ordinal_get(&ordinal);
+    if (!error && job.call.device == MLA_CUDA) error = api->stream_get(&stream);
+    if (!error && job.call.device == MLA_HOST) error = get_instance(frame, &place.instance);
+    if (error) return error;
+    place.run = run_id.run_id;
+    place.ordinal = ordinal.ordinal;
+    place.stream = stream.stream;
+    if (!find_place(frame, routine, &job.call, &place, &st)) return raise_error(api, &st);
+
+    mlai_meeting_t *meeting = NULL;
+    mla_comm_t *comm = NULL;
+    if (job.call.nranks > 1) {
+        mlai_meeting_key_t key = {place.local ? place.run : 0,
+                                  job.call.call,
+                                  place.instance,
+                                  job.call.group,
+                                  place.index,
+                                  job.call.nranks};
+        bool joined =
+            place.local
+                ? mlai_meeting_join(&key, place.rank, routine, &meeting, &comm, &st)
+                : mlai_meeting_join_processes(&key, place.rank, routine, &meeting, &comm, &st);
+        if (!joined) return raise_error(api, &st);
+    }
+    mla_status_t status = run_rank(&job, &place, comm, run, &st);
+    if (meeting) mlai_meeting_leave(meeting, place.rank, status == MLA_OK ? NULL : st.message);
+    return status == MLA_OK ? NULL : raise_error(api, &st);
+}
+
+/* ---- what each target expects and does ----------------------------------------------------- */
+
+static bool same_shape(const job_t *job, const char *name, const xla_buffer_t *b,
+                       const xla_buffer_t *like, mlai_xla_status_t *st)
+{
+    return mlai_xla_shape2(b, job->routine, name, like->dtype, like->dims[0], like->dims[1], st);
+}
+
+static bool check_matrix(job_t *job, mlai_xla_status_t *st)
+{ /* a -> result 0 */
+    return mlai_xla_matrix(job->arg[0], job->routine, &job->call, &job->desc, st) &&
+           same_shape(job, "result 0", job->ret[0], job->arg[0], st) &&
+           (job->ret[0]->data == job->arg[0]->data ||
+            mlai_xla_fail(st, XLA_INVALID_ARGUMENT, "%s: result 0 must be aliased to the matrix",
+                          job->routine));
+}
+
+static bool check_rhs(job_t *job, xla_buffer_t *x, mlai_xla_status_t *st)
+{ /* c -> x */
+    const xla_buffer_t *a = job->arg[0], *c = job->arg[1];
+    int64_t rows = job->call.rhs == MLA_RHS_ROWS ? a->dims[0] : job->call.n;
+    if (!mlai_xla_shape2(c, job->routine, "b", a->dtype, rows, -1, st) ||
+        !same_shape(job, "x", x, c, st))
+        return false;
+    job->nrhs = c->dims[1];
+    return x->data == c->data ||
+           mlai_xla_fail(st, XLA_INVALID_ARGUMENT, "%s: x must be aliased to b", job->routine);
+}
+
+static bool check_logdet_info(job_t *job, int first, mlai_xla_status_t *st)
+{
+    const xla_buffer_t *logdet = job->ret[first], *info = job->ret[first + 1];
+    bool words = logdet->dtype == XLA_U32;
+    return mlai_xla_shape1(logdet, job->routine, "logdet", words ? XLA_U32 : XLA_F64,
+                           words ? 2 : 1, st) &&
+           mlai_xla_shape1(info, job->routine, "info", XLA_S32, 1, st);
+}
+
+static bool check_factor(job_t *job, mlai_xla_status_t *st)
+{ /* potrf, poinv */
+    return check_matrix(job, st) && check_logdet_info(job, 1, st);
+}
+
+static bool check_potrs(job_t *job, mlai_xla_status_t *st)
+{
+    return mlai_xla_matrix(job->arg[0], job->routine, &job->call, &job->desc, st) &&
+           check_rhs(job, job->ret[0], st);
+}
+
+static bool check_posv(job_t *job, mlai_xla_status_t *st)
+{
+    return check_matrix(job, st) && check_rhs(job, job->ret[1], st) &&
+           check_logdet_info(job, 2, st);
+}
+
+static bool check_values(job_t *job, mlai_xla_status_t *st)
+{
+    int real = mlai_xla_real(job->arg[0]->dtype);
+    return check_matrix(job, st) &&
+           mlai_xla_shape1(job->ret[1], job->routine, "w", real, job->call.n, st) &&
+           mlai_xla_shape1(job->ret[2], job->routine, "info", XLA_S32, 1, st);
+}
+
+static bool check_vectors(job_t *job, mlai_xla_status_t *st)
+{
+    int real = mlai_xla_real(job->arg[0]->dtype);
+    return check_matrix(job, st) &&
+           mlai_xla_shape1(job->ret[1], job->routine, "w", real, job->call.n, st) &&
+           same_shape(job, "v", job->ret[2], job->arg[0], st) &&
+           mlai_xla_shape1(job->ret[3], job->routine, "info", XLA_S32, 1, st);
+}
+
+static int64_t ldc(const job_t *job)
+{
+    return job->nrhs > 1 ? job->nrhs : 1;
+}
+
+static mla_status_t run_potrf(mla_context_t *ctx, const job_t *job)
+{
+    return mla_potrf(ctx, &job->desc, job->ret[0]->data, job->ret[1]->data, job->ret[2]->data);
+}
+
+static mla_status_t run_potrs(mla_context_t *ctx, const job_t *job)
+{
+    return mla_potrs(ctx, &job->desc, job->arg[0]->data, job->call.rhs, job->nrhs,
+                     job->ret[0]->data, ldc(job));
+}
+
+static mla_status_t run_posv(mla_context_t *ctx, const job_t *job)
+{
+    return mla_posv(ctx, &job->desc, job->ret[0]->data, job->call.rhs, job->nrhs,
+                    job->ret[1]->data, ldc(job), job->ret[2]->data, job->ret[3]->data);
+}
+
+static mla_status_t run_potri(mla_context_t *ctx, const job_t *job)
+{
+    return mla_potri(ctx, &job->desc, job->ret[0]->data);
+}
+
+static mla_status_t run_poinv(mla_context_t *ctx, const job_t *job)
+{
+    return mla_poinv(ctx, &job->desc, job->ret[0]->data, job->ret[1]->data, job->ret[2]->data);
+}
+
+static mla_status_t run_values(mla_context_t *ctx, const job_t *job)
+{
+    return mla_syevd(ctx, &job->desc, job->ret[0]->data, job->ret[1]->data, NULL,
+                     job->ret[2]->data);
+}
+
+static mla_status_t run_vectors(mla_context_t *ctx, const job_t *job)
+{
+    return mla_syevd(ctx, &job->desc, job->ret[0]->data, job->ret[1]->data, job->ret[2]->data,
+                     job->ret[3]->data);
+}
+
+#define TARGET(target, routine, nargs, nrets, check, run)                  \
+    MLA_API xla_error_t *mla_xla_##target(xla_frame_t *frame);             \
+    MLA_API xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame);      \
+    xla_error_t *mla_xla_##target(xla_frame_t *frame)                      \
+    {                                                                      \
+        return handle(frame, MLA_HOST, routine, nargs, nrets, check, run); \
+    }                                                                      \
+    xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame)               \
+    {                                                                      \
+        return handle(frame, MLA_CUDA, routine, nargs, nrets, check, run); \
+    }
+
+TARGET(potrf, "potrf", 1, 3, check_factor, run_potrf)
+TARGET(potrs, "potrs", 2, 1, check_potrs, run_potrs)
+TARGET(posv, "posv", 2, 4, check_posv, run_posv)
+TARGET(potri, "potri", 1, 1, check_matrix, run_potri)
+TARGET(poinv, "poinv", 1, 3, check_factor, run_poinv)
+TARGET(syevd, "syevd", 1, 4, check_vectors, run_vectors)
+TARGET(syevd_values, "syevd", 1, 3, check_values, run_values)

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dense linear algebra for matrices sharded over a JAX device mesh.
+
+    import jax, meshlinalg as ml
+    mesh = jax.make_mesh((jax.device_count(),), ("x",))
+    A = jax.device_put(A, jax.NamedSharding(mesh, jax.P("x", None)))
+    x = ml.solve(A, b)
+    w, V = ml.eigh(A)
+
+Every function takes and returns ordinary JAX arrays, works in eager code and inside jax.jit,
+and leaves its results sharded like its arguments. `meshlinalg.shard` has the same functions on
+local shards, for use inside a shard_map.
+"""
+
+from ._inv import SlogdetResult, det, inv, slogdet
+from ._solve import solve
+
+__version__ = "0.1.0"
+
+__all__ = ["SlogdetResult", "__version__", "det", "inv", "slogdet", "solve"]

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shared library: found, loaded and made known to XLA when it is first needed.
+
+Nothing happens at import. Registering touches no device and works before and after JAX has
+started its backends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import pathlib
+import threading
+
+import jax
+
+from . import _jax_compat as compat
+
+# C library's ABI in the names of the targets: two versions of the package do not collide.
+PREFIX = "meshlinalg_0_"
+TARGETS = ("potrf", "potrs", "posv", "potri", "poinv", "syevd", "syevd_values")
+
+_lock = threading.Lock()
+_registered = False
+
+
+class _Symbol(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_char_p), ("address", ctypes.c_void_p))
+
+
+def path() -> pathlib.Path:
+    """Where the shared library is: MESHLINALG_LIBRARY, or beside this file."""
+    given = os.environ.get("MESHLINALG_LIBRARY")
+    return pathlib.Path(given) if given else pathlib.Path(__file__).with_name("libmeshlinalg.so")
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """The loaded library, with BLAS and LAPACK given to it."""
+    where = path()
+    try:
+        lib = ctypes.CDLL(str(where))
+    except OSError as error:
+        raise ImportError(
+            f"meshlinalg cannot load its library {where}: {error}. Reinstall the package, or set "
+            "MESHLINALG_LIBRARY to the path of libmeshlinalg.so."
+        ) from error
+    lib.mla_version.restype = ctypes.c_int
+    lib.mla_message.restype = ctypes.c_char_p
+    lib.mla_message.argtypes = (ctypes.c_void_p,)
+    lib.mla_host_blas.restype = ctypes.c_int
+    lib.mla_host_blas.argtypes = (ctypes.c_char_p, ctypes.POINTER(_Symbol), ctypes.c_size_t)
+    lib.mla_xla_set_process.restype = ctypes.c_int
+    lib.mla_xla_set_process.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_char_p)
+    lib.mla_xla_set_timeout.restype = None
+    lib.mla_xla_set_timeout.argtypes = (ctypes.c_double,)
+    lib.mla_xla_meetings.restype = ctypes.c_int64
+    table = _scipy_symbols()
+    if lib.mla_host_blas(None, table, len(table)) != 0:
+        raise ImportError(
+            "meshlinalg cannot use scipy's BLAS and LAPACK: "
+            + lib.mla_message(None).decode(errors="replace")
+        )
+    return lib
+
+
+def _scipy_symbols() -> ctypes.Array:
+    """BLAS and LAPACK as scipy has them: the ones JAX itself uses on CPU devices."""
+    from scipy.linalg import cython_blas, cython_lapack
+
+    get_name = ctypes.pythonapi.PyCapsule_GetName
+    get_name.restype, get_name.argtypes = ctypes.c_char_p, (ctypes.py_object,)
+    get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    get_pointer.restype = ctypes.c_void_p
+    get_pointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
+    symbols = {
+        name: get_pointer(capsule, get_name(capsule))
+        for module in (cython_blas, cython_lapack)
+        for name, capsule in module.__pyx_capi__.items()
+    }
+    table = (_Symbol * len(symbols))()
+    for entry, (name, address) in zip(table, symbols.items(), strict=True):
+        entry.name, entry.address = name.encode(), address
+    return table
+
+
+def register() -> None:
+    """Makes the routines known to XLA, once; and this process to the library."""
+    global _registered
+    if _registered:
+        return
+    with _lock:
+        if _registered:
+            return
+        lib = library()
+        index, count, job = compat.process_identity()
+        if lib.mla_xla_set_process(index, count, job.encode()) != 0:
+            raise RuntimeError(f"meshlinalg: process {index} of {count}, job {job!r} is not valid")
+        instantiate = jax.ffi.pycapsule(lib.mla_xla_instantiate)
+        for target in TARGETS:
+            execute = jax.ffi.pycapsule(getattr(lib, f"mla_xla_{target}"))
+            jax.ffi.register_ffi_target(
+                PREFIX + target, {"instantiate": instantiate, "execute": execute}, platform="cpu"
+            )
+            jax.ffi.register_ffi_target(
+                PREFIX + target,
+                jax.ffi.pycapsule(getattr(lib, f"mla_xla_{target}_cuda")),
+                platform="CUDA",
+            )
+        _registered = True
+
+
+def set_timeout(seconds: float | None) -> None:
+    """Time limit of every wait among ranks, seconds (None: MESHLINALG_TIMEOUT_S, or 300)."""
+    library().mla_xla_set_timeout(float(seconds or 0.0))
