@@ -245,7 +245,7 @@ bool mlai_meeting_join(const mlai_meeting_key_t *key, int rank, const char *rout
             name_missing(m, limit, why, sizeof why);
             fail_meeting(m, XLA_DEADLINE_EXCEEDED, why);
         }
-    bool failed = m->failed;
+    bool failed = m->failed || !m->comms;
     if (failed) {
         mlai_xla_fail(st, m->code, "%s: rank %d: %s", routine, rank, m->why);
         m->inside--;
