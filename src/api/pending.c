@@ -3,26 +3,12 @@
 #include "algo/algo.h"
 
 #define WEAK __attribute__((weak))
-WEAK mla_status_t mlai_backend_create_host(const mla_context_options_t *o, mlai_error_t *e,
-                                           mlai_backend_t **b)
-{
-    (void)o;
-    (void)b;
-    return mlai_fail(e, MLA_UNSUPPORTED, "pending");
-}
 WEAK mla_status_t mlai_backend_create_cuda(const mla_context_options_t *o, mlai_error_t *e,
                                            mlai_backend_t **b)
 {
     (void)o;
     (void)b;
     return mlai_fail(e, MLA_UNSUPPORTED, "pending");
-}
-WEAK mla_status_t mla_host_blas(const char *p, const mla_symbol_t *t, size_t n)
-{
-    (void)p;
-    (void)t;
-    (void)n;
-    return MLA_UNSUPPORTED;
 }
 WEAK mla_status_t mla_comm_create_threads(int n, double t, mla_comm_t **c)
 {
