@@ -76,7 +76,7 @@ def _scalars():
 
 
 def _logdet(raw, dtype):
-    """The logarithm of the determinant in A's real type."""
+    """The logarithm of the determinant in the real type that goes with `dtype`."""
     dtype = real_dtype(dtype)
     if raw.dtype != jnp.uint32:
         return raw[0].astype(dtype)
@@ -107,13 +107,13 @@ def potrs(f, b, group, *, n, nb, rhs, order=CYCLIC):
     return x
 
 
-def posv(a, b, group, *, n, nb, rhs):
+def posv(a, b, group, *, n, nb, rhs, logdet_dtype=None):
     """Shard of A and right-hand sides -> (factor, x, logdet, info)."""
     logdet, info = _scalars()
     f, x, logdet, info = _call(
         "posv", (_like(a), _like(b), logdet, info), (a, b), {0: 0, 1: 1}, group, n=n, nb=nb, rhs=rhs
     )
-    return f, x, _logdet(logdet, a.dtype), info[0]
+    return f, x, _logdet(logdet, logdet_dtype or a.dtype), info[0]
 
 
 def potri(f, group, *, n, nb, order=CYCLIC):
