@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # The two commands are `make demo` and `make test`. The work is done by ci/*.sh, which the
-# continuous integration runs too. PYTHON is the Python to use; JAX a requirement, "jax==0.9.1".
+# continuous integration runs too. PYTHON is the Python to use; JAX a requirement, "jax==0.9.1";
+# KERNELS where the CUDA kernels come from (auto, nvrtc, none: ci/env.sh).
 PYTHON ?= python3
 JAX ?= jax
 PRESET ?= release
-export PYTHON JAX
+KERNELS ?= auto
+export PYTHON JAX KERNELS
 
-.PHONY: help demo test test-c test-python sanitize lint tidy format wheel develop bench docs clean
+.PHONY: help demo test test-c test-python sanitize check-cuda kernels lint tidy format wheel \
+    release develop bench docs clean
 
 help:
 	@echo 'make demo         environment, build, then the main job on your GPUs or 8 CPU devices'
@@ -14,9 +17,12 @@ help:
 	@echo 'make test-c       C tests only (PRESET=release|debug|asan|tsan|clang)'
 	@echo 'make test-python  Python tests only, against the wheel'
 	@echo 'make sanitize     C tests under ASan + UBSan, then under TSan'
-	@echo 'make lint         formats, include arrow, symbols;  make tidy  clang-tidy'
+	@echo 'make check-cuda   own CUDA prototypes against the headers and libraries of CUDA 12 and 13'
+	@echo 'make kernels      the CUDA kernels for every GPU by NVRTC, without nvcc and without a GPU'
+	@echo 'make lint         formats, include arrow, public header;  make tidy  clang-tidy'
 	@echo 'make format       format C and Python in place'
-	@echo 'make wheel        dist/meshlinalg-*.whl, one file for every Python'
+	@echo 'make wheel        dist/meshlinalg-*.whl for this machine, every Python'
+	@echo 'make release      the same for every Linux and CUDA, and the sdist'
 	@echo 'make develop      editable install in build/venv that rebuilds on import'
 	@echo 'make bench        the tester as a benchmark'
 	@echo 'make docs         the documentation as HTML, in build/site'
@@ -32,6 +38,10 @@ test-python:
 	ci/test_python.sh
 sanitize:
 	ci/sanitize.sh
+check-cuda:
+	ci/check_cuda.sh
+kernels:
+	ci/kernels.sh
 lint:
 	ci/lint.sh
 tidy:
@@ -40,6 +50,8 @@ format:
 	ci/format.sh
 wheel:
 	ci/wheel.sh
+release:
+	ci/wheel.sh release
 develop:
 	ci/develop.sh
 bench:

@@ -4,4 +4,9 @@
 source "$(dirname "$0")/env.sh"
 preset=${1:-release}
 use_main_venv
-cmake --preset "$preset" -DMLA_TEST_BLAS="${MESHLINALG_BLAS:-$(scipy_blas)}" "${@:2}"
+kernels=()
+if [[ $preset = release || $preset = debug ]]; then
+    prepare_kernels
+    kernels=("$(cmake_kernels)")
+fi
+cmake --preset "$preset" -DMLA_TEST_BLAS="${MESHLINALG_BLAS:-$(scipy_blas)}" "${kernels[@]}" "${@:2}"

@@ -8,7 +8,7 @@ PYTHON=$(command -v "${PYTHON:-python3}") || { echo "error: no ${PYTHON:-python3
 JAX=${JAX:-jax}
 VENV=${VENV:-build/venv$([ "$JAX" = jax ] || echo "-$JAX" | tr -c 'a-z0-9.\n' _)}
 export PYTHON JAX VENV
-RESULTS=$PWD/build/results
+export RESULTS=${RESULTS:-$PWD/build/results} # JUnit files
 # Python must not see the environment of another one; one BLAS thread for each rank.
 unset PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -68,6 +68,37 @@ use_main_venv() {
     mapfile -t packages < <(extra test; echo "$JAX"; printf '%s\n' numpy scipy 'scikit-build-core>=0.11')
     use_venv "$VENV" "${packages[@]}" "$@"
     use_cmake
+}
+
+# KERNELS: where the CUDA kernels come from.
+#   auto    a fatbin that ci/kernels.sh has made of these sources; else nvcc; else, where there is a
+#           GPU, ci/kernels.sh; else none: the library then runs on CPU devices only
+#   nvrtc   ci/kernels.sh, for wheels that work on every GPU machine
+#   none    no kernels
+export KERNELS=${KERNELS:-auto}
+KERNELS_FATBIN=$PWD/build/kernels/meshlinalg.fatbin
+
+kernels_are_fresh() {
+    [ -f "$KERNELS_FATBIN" ] && sha256sum --quiet --status -c "$KERNELS_FATBIN.sources" 2>/dev/null &&
+        [ "$(kernel_sources)" = "$(cut -c67- "$KERNELS_FATBIN.sources")" ]
+}
+kernel_sources() { find ci/nvrtc.py src/backend/cuda/kernels -type f | sort; }
+have_nvcc() { command -v nvcc >/dev/null || [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ]; }
+
+# Makes the kernels if they come from NVRTC; cmake_kernels then prints the options for CMake.
+prepare_kernels() {
+    case $KERNELS in
+    auto) kernels_are_fresh || have_nvcc || ! nvidia-smi -L >/dev/null 2>&1 || ci/kernels.sh >&2 ||
+        say 'no CUDA kernels: NVRTC failed' >&2 ;;
+    nvrtc) ci/kernels.sh >&2 ;;
+    none) ;;
+    *) die "KERNELS is '$KERNELS', expected auto, nvrtc or none" ;;
+    esac
+}
+cmake_kernels() {
+    if [ "$KERNELS" = none ]; then echo -DMLA_KERNELS=OFF
+    elif kernels_are_fresh; then echo "-DMLA_KERNELS_FATBIN=$KERNELS_FATBIN"
+    else echo -DMLA_KERNELS_FATBIN=; fi
 }
 
 # scipy's own OpenBLAS: the BLAS and LAPACK of the C tests.

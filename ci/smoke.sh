@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# ci/smoke.sh PYTHON WHEEL: installs WHEEL with its dependencies, nothing compiled, into a fresh
-# environment of PYTHON and solves a small system on four CPU devices.
+# ci/smoke.sh WHEEL PYTHON...: installs WHEEL with its dependencies, nothing compiled, into a fresh
+# environment of each PYTHON, and solves a small system on four CPU devices.
 source "$(dirname "$0")/env.sh"
-python=$1 wheel=$2
+wheel=$1; shift
+[ -f "$wheel" ] || die "no wheel $wheel"
 dir=build/venv-smoke
-rm -rf $dir
-"$python" -m venv $dir
-say "smoke test: $("$python" -V), $wheel"
-$dir/bin/python -m pip install -q --only-binary :all: "$wheel"
-$dir/bin/python ci/smoke.py "$RESULTS"
+mkdir -p "$RESULTS"
+for python in "$@"; do
+    say "smoke test: $("$python" -V), $(basename "$wheel")"
+    rm -rf $dir
+    "$python" -m venv $dir
+    CC=/bin/false CXX=/bin/false $dir/bin/python -m pip install -q --only-binary :all: "$wheel"
+    # From another folder: the installed package alone.
+    (cd build && venv-smoke/bin/python ../ci/smoke.py "$RESULTS")
+done

@@ -7,4 +7,5 @@ ci/build.sh "$preset"
 use_main_venv
 mkdir -p "$RESULTS"
 say "C tests: $preset"
-ctest --preset "$preset" --output-junit "$RESULTS/c-$preset.xml"
+ctest --preset "$preset" --output-junit "$RESULTS/c-$preset.xml" \
+    --test-output-size-passed 1048576 --test-output-size-failed 1048576

@@ -2,7 +2,7 @@
 # The CUDA kernels, src/backend/cuda/kernels/*.cu, as one fatbin that is embedded in the library.
 #
 #   1. MLA_KERNELS_FATBIN names a file     that file (wheels: made once, see ci/)
-#   2. nvcc is found                       compiled here: sm_80, sm_90, sm_100 and PTX
+#   2. nvcc is found                       compiled here, for those of MLA_CUDA_ARCHITECTURES it knows
 #   3. neither, or MLA_KERNELS=OFF         no kernels: the CUDA backend says so when it is asked for
 #
 # kernels_embed.c holds the bytes between two hidden symbols, in all three cases:
@@ -13,7 +13,8 @@
 
 set(MLA_KERNELS_FATBIN "" CACHE FILEPATH "Prebuilt fatbin of the CUDA kernels")
 option(MLA_KERNELS "Compile the CUDA kernels if nvcc is found" ON)
-set(MLA_CUDA_ARCHITECTURES 80 90 100 CACHE STRING "Architectures of the CUDA kernels; PTX of the last")
+set(MLA_CUDA_ARCHITECTURES 80 90 100 CACHE STRING
+    "Architectures of the CUDA kernels, ascending; PTX of the first")
 
 file(GLOB kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/backend/cuda/kernels/*.cu)
 file(GLOB kernel_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/backend/cuda/kernels/*.cuh
@@ -25,14 +26,26 @@ set(fatbin "")
 
 if(MLA_KERNELS_FATBIN)
   get_filename_component(fatbin "${MLA_KERNELS_FATBIN}" ABSOLUTE)
+  if(NOT EXISTS ${fatbin})
+    message(FATAL_ERROR "MLA_KERNELS_FATBIN: no file ${fatbin}")
+  endif()
   message(STATUS "CUDA kernels: prebuilt ${fatbin}")
 elseif(MLA_KERNELS AND kernel_sources AND NVCC_PROGRAM)
+  execute_process(COMMAND ${NVCC_PROGRAM} --list-gpu-code OUTPUT_VARIABLE known ERROR_QUIET)
   set(gencode)
+  set(architectures)
   foreach(arch ${MLA_CUDA_ARCHITECTURES})
-    list(APPEND gencode -gencode=arch=compute_${arch},code=sm_${arch})
+    if(known MATCHES "sm_${arch}[^0-9a-z]")
+      list(APPEND architectures ${arch})
+      list(APPEND gencode -gencode=arch=compute_${arch},code=sm_${arch})
+    endif()
   endforeach()
-  list(GET MLA_CUDA_ARCHITECTURES -1 last)
-  list(APPEND gencode -gencode=arch=compute_${last},code=compute_${last})
+  if(NOT architectures)
+    message(FATAL_ERROR "${NVCC_PROGRAM} knows none of sm ${MLA_CUDA_ARCHITECTURES}: set "
+            "MLA_CUDA_ARCHITECTURES, or MLA_KERNELS=OFF")
+  endif()
+  list(GET architectures 0 first)
+  list(APPEND gencode -gencode=arch=compute_${first},code=compute_${first})
   # One translation unit that includes every .cu file: device code needs no linking.
   set(fatbin ${kernel_dir}/kernels.fatbin)
   set(unit "")
@@ -46,7 +59,7 @@ elseif(MLA_KERNELS AND kernel_sources AND NVCC_PROGRAM)
             -I${CMAKE_CURRENT_SOURCE_DIR}/src -o ${fatbin} ${kernel_dir}/kernels.cu
     DEPENDS ${kernel_sources} ${kernel_headers} ${kernel_dir}/kernels.cu
     COMMENT "CUDA kernels" VERBATIM)
-  message(STATUS "CUDA kernels: ${NVCC_PROGRAM}, sm ${MLA_CUDA_ARCHITECTURES}")
+  message(STATUS "CUDA kernels: ${NVCC_PROGRAM}, sm ${architectures}")
 else()
   message(STATUS "CUDA kernels: none (MLA_KERNELS is off, no sources, or no nvcc)")
 endif()

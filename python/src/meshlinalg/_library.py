@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.util
 import os
 import pathlib
 import threading
@@ -30,9 +31,17 @@ class _Symbol(ctypes.Structure):
 
 
 def path() -> pathlib.Path:
-    """Where the shared library is: MESHLINALG_LIBRARY, or beside this file."""
+    """Where the shared library is: MESHLINALG_LIBRARY, or in the package.
+
+    In an editable install that is another folder, which the import system knows; asking it
+    rebuilds what has changed.
+    """
     given = os.environ.get("MESHLINALG_LIBRARY")
-    return pathlib.Path(given) if given else pathlib.Path(__file__).with_name("libmeshlinalg.so")
+    if given:
+        return pathlib.Path(given)
+    spec = importlib.util.find_spec(f"{__package__}.libmeshlinalg")
+    here = pathlib.Path(__file__).with_name("libmeshlinalg.so")
+    return pathlib.Path(spec.origin) if spec and spec.origin else here
 
 
 @functools.cache
