@@ -264,6 +264,18 @@ typedef struct mla_symbol {
 MLA_API MLA_NODISCARD mla_status_t mla_host_blas(const char *path, const mla_symbol_t *table,
                                                  size_t count);
 
+/* ---- CUDA libraries -------------------------------------------------------------------- */
+
+/* Where the driver, cuBLAS, cuSOLVER and NCCL are found, each when it is first needed: the copy
+ * that this process has loaded already, then the folders, then the loader's own search (which
+ * is all there is without this call).
+ *   major    CUDA 12 or 13, the one that the rest of the program uses; 0: the first found, newest
+ *            first. A program may have both loaded, and one of them may be of no use.
+ *   folders  count paths, copied; may be NULL when count is 0.
+ * MLA_ARG if libraries of another major are in use. */
+MLA_API MLA_NODISCARD mla_status_t mla_cuda_setup(int major, const char *const *folders,
+                                                  size_t count);
+
 #ifdef __cplusplus
 }
 #endif
