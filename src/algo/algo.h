@@ -76,6 +76,29 @@ mla_status_t mlai_poinv(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                         double *logdet, int32_t *info);
 mla_status_t mlai_potri(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a);
 
+/* Householder reduction to tridiagonal form, Q^H B' Q = T with B' = B in elimination order. a:
+ * rows in elimination order; out: with `keep`, reflector i below the diagonal of column i, for
+ * mlai_unmtr, else destroyed. tau: device, n elements, on all ranks. diag (n), off (n - 1): T,
+ * host memory, equal on all ranks; what `off` has beyond n - 1 elements is not touched. */
+mlai_space_t mlai_hetrd_space(const mla_desc_t *desc, const mlai_dist_t *d);
+mla_status_t mlai_hetrd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, bool keep,
+                        void *a, void *tau, double *diag, double *off, void *work, void *base);
+/* z := Q z, z: n x cols, rows in elimination order; cols may differ from rank to rank, at most
+ * `most`. */
+mlai_space_t mlai_unmtr_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t most);
+mla_status_t mlai_unmtr(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                        const void *a, const void *tau, int64_t cols, void *z, int64_t ldz,
+                        void *work, void *base);
+
+/* Tridiagonal divide and conquer. d (n), e (n - 1): host memory, equal on all ranks; out: d
+ * ascending, e destroyed. q: device memory of real type `real`, NULL for values only: out, this
+ * rank's rows [p*lr, min(n, (p+1)*lr)), lr = ceil(n / P), of the eigenvectors of T, column-major;
+ * ldq >= max(1, its rows). q2: device scratch of q's size. *info: host memory, 0 or > 0, equal on
+ * all ranks. Waits on the host. */
+mlai_space_t mlai_stedc_space(int nranks, mla_dtype_t real, int64_t n, bool vectors);
+mla_status_t mlai_stedc(mla_context_t *x, mla_dtype_t real, int64_t n, double *d, double *e,
+                        void *q, int64_t ldq, void *q2, void *work, void *base, int32_t *info);
+
 mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, bool vectors);
 mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
                         void *w, void *z, int32_t *info);

@@ -15,6 +15,7 @@
 
 #include "comm/comm.h"
 #include "core/dtype.h"
+#include "core/size.h"
 #include "core/status.h"
 #include "dist/dist.h"
 
@@ -24,6 +25,30 @@ typedef struct mlai_backend mlai_backend_t;
 typedef enum mlai_op { MLAI_N = 'N', MLAI_T = 'T', MLAI_C = 'C' } mlai_op_t;
 typedef enum mlai_uplo { MLAI_LOWER = 'L', MLAI_UPPER = 'U', MLAI_FULL = 'A' } mlai_uplo_t;
 typedef enum mlai_side { MLAI_LEFT = 'L', MLAI_RIGHT = 'R' } mlai_side_t;
+
+/* A panel of the reduction to tridiagonal form (hetrd.c; LAPACK latrd with uplo = 'L'): `width`
+ * columns from position `first` on. v, w and the panel's scratch have a row for each position
+ * >= first. Everything is the same on all ranks but a, rank and the contribution to y. */
+typedef struct mlai_trd {
+    const mlai_dist_t *d;
+    int rank;             /* whose columns a holds */
+    int64_t first, width; /* positions */
+    const void *a;        /* this rank's columns, rows in elimination order; of the elements */
+    int64_t lda;          /* (row, column) those with pos(row) >= pos(column) count */
+    void *v, *w;          /* column j: in, of v: column first + j of A as the panel found it; */
+    int64_t ld;           /* out: reflector j and w of it, from row j + 1 on */
+    void *y;              /* rank q's contribution: from element q*stride on, n - first - j - 1 */
+    int64_t stride;       /* elements and one more, which is the operation's own */
+    void *tau;            /* by position, n elements */
+    double *diag, *off;   /* T by position, n elements each */
+    void *scratch;        /* mlai_trd_scratch bytes, untouched from the first call to the last */
+} mlai_trd_t;
+
+static inline size_t mlai_trd_scratch(const mlai_dist_t *d, mla_dtype_t dt)
+{
+    int64_t rows = mlai_ceil_div(d->lc, 64) + mlai_ceil_div(d->lc, 256) + 16;
+    return mlai_size_mat(d->n + 256, rows, mlai_sizeof(dt));
+}
 
 typedef struct mlai_backend_ops {
     const char *name;
@@ -104,7 +129,35 @@ typedef struct mlai_backend_ops {
     mla_status_t (*trtri_tile)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
                                const void *a, int64_t lda, void *b, int64_t ldb);
 
-    /* -- reduction to tridiagonal form and back (hetrd.c, unmtr.c) */
+    /* -- reduction to tridiagonal form and back (hetrd.c, unmtr.c, syevd.c) */
+    /* *out := largest |re| or |im| of an element of a; NaN if one is NaN. out: device memory. */
+    mla_status_t (*norm_max)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
+                             int64_t n, const void *a, int64_t lda, double *out);
+    /* a := factor a. */
+    mla_status_t (*lascl)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
+                          int64_t n, double factor, void *a, int64_t lda);
+    /* b (of type dt) := a (of dt's real type). */
+    mla_status_t (*lacpy_real)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
+                               int64_t n, const void *a, int64_t lda, void *b, int64_t ldb);
+    /* Column j of the panel, 0 <= j <= width. If j > 0: w_(j-1) := tau (sum over ranks of y, in
+     * rank order, - V W^H v - W V^H v) - 1/2 tau (w^H v) v. If j < width: column j of v is
+     * brought up to date, its diagonal element goes to diag, and what is below becomes a
+     * reflector H = I - tau v v^H, H^H column = (off, 0 ...), v = (1, ...). */
+    mla_status_t (*hetrd_column)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                                 const mlai_trd_t *t, int64_t j);
+    /* y of this rank := the part of A v_j, A as the panel found it, that its own elements with
+     * pos(row) >= pos(column) > first + j make, each read once: as (row, column) and, below the
+     * diagonal, as the conjugate of (column, row). */
+    mla_status_t (*hetrd_product)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                                  const mlai_trd_t *t, int64_t j);
+    /* a_jj := 1 / conj(tau_j), or a huge number where tau_j is 0; j < n. */
+    mla_status_t (*larft_diag)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
+                               const void *tau, void *a, int64_t lda);
+    /* The whole of a one-rank problem by the vendor's routine, or NULL: w (real type, ascending)
+     * and, with vectors, a := eigenvectors of the Hermitian matrix whose lower triangle a has.
+     * Takes its own scratch. *info (device memory): 0 or > 0. */
+    mla_status_t (*syevd)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, bool vectors,
+                          int64_t n, void *a, int64_t lda, void *w, int32_t *info);
 
     /* -- tridiagonal divide and conquer (stedc.c) */
 
