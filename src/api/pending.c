@@ -10,22 +10,6 @@ WEAK mla_status_t mlai_backend_create_cuda(const mla_context_options_t *o, mlai_
     (void)b;
     return mlai_fail(e, MLA_UNSUPPORTED, "pending");
 }
-WEAK mla_status_t mla_comm_create_threads(int n, double t, mla_comm_t **c)
-{
-    (void)n;
-    (void)t;
-    (void)c;
-    return MLA_UNSUPPORTED;
-}
-WEAK mla_status_t mla_comm_create_shm(const char *s, int n, int r, double t, mla_comm_t **c)
-{
-    (void)s;
-    (void)n;
-    (void)r;
-    (void)t;
-    (void)c;
-    return MLA_UNSUPPORTED;
-}
 WEAK mla_status_t mla_comm_create_peer(const char *s, int n, int r, int o, double t,
                                        mla_comm_t **c)
 {
@@ -36,30 +20,6 @@ WEAK mla_status_t mla_comm_create_peer(const char *s, int n, int r, int o, doubl
     (void)t;
     (void)c;
     return MLA_UNSUPPORTED;
-}
-WEAK mla_status_t mlai_comm_create_self(const mlai_self_memory_t *m, mla_device_t d,
-                                        mla_comm_t **c, mlai_error_t *e)
-{
-    (void)m;
-    (void)d;
-    (void)c;
-    return mlai_fail(e, MLA_UNSUPPORTED, "pending");
-}
-WEAK int mla_comm_rank(const mla_comm_t *c)
-{
-    return c ? c->rank : 0;
-}
-WEAK int mla_comm_size(const mla_comm_t *c)
-{
-    return c ? c->nranks : 1;
-}
-WEAK void mla_comm_abort(mla_comm_t *c, const char *why)
-{
-    c->ops->abort(c, why);
-}
-WEAK void mla_comm_free(mla_comm_t *c)
-{
-    if (c) c->ops->free(c);
 }
 WEAK mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, bool v)
 {

@@ -13,9 +13,9 @@
  * a collective orders itself after what its stream holds, and its result is there for what the
  * stream gets next. Ranks pull: the others may still be reading a rank's source when its own
  * call has returned. Before a rank overwrites a region that collective number s read from its
- * window, it calls `reuse(c, st, s)`. (What a collective writes is in the rank's own stream
- * order and needs no such call.) src and dst regions of one call do not overlap, except that
- * in allgather the own part may lie in place, src == dst + rank*bytes.
+ * window, it calls `reuse(c, st, s)`; where a collective overwrites it, the communicator does so
+ * by itself. src and dst regions of one call do not overlap, except that in allgather the own
+ * part may lie in place, src == dst + rank*bytes.
  *
  * Waits have a limit; when it is passed, or a rank fails, all ranks get MLA_PEER or MLA_COMM and
  * a sentence that names the rank, and the communicator stays failed.

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/comm/comm.c: the public functions that are the same for every communicator. */
+#include "comm/comm.h"
+
+int mla_comm_rank(const mla_comm_t *comm)
+{
+    return comm ? comm->rank : 0;
+}
+
+int mla_comm_size(const mla_comm_t *comm)
+{
+    return comm ? comm->nranks : 1;
+}
+
+void mla_comm_abort(mla_comm_t *comm, const char *why)
+{
+    if (comm) comm->ops->abort(comm, why ? why : "a rank gave up without a reason");
+}
+
+void mla_comm_free(mla_comm_t *comm)
+{
+    if (comm) comm->ops->free(comm);
+}
