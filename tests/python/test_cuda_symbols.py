@@ -142,7 +142,8 @@ def test_layouts(cuda, name):
 def test_sizes_of_types(cuda, tmp_path):
     """Every type of cuda_types.h is as large as CUDA's: enums are int, handles pointers."""
     text = re.sub(r"/\*.*?\*/", "", (DL / "cuda_types.h").read_text(), flags=re.S)
-    names = re.findall(r"\}\s*(\w+);|typedef[^;{}()]*?[\s*](\w+);|typedef void \(\*(\w+)\)", text)
+    pattern = r"\}\s*(\w+);|typedef[^;{}()]*?[\s*](\w+);|typedef void \(\*(\w+)\)"
+    names = re.findall(pattern, text)
     names = {"".join(n) for n in names} | set(
         re.findall(r"\w+", " ".join(re.findall(r"typedef int ([^;{}]*);", text)))
     )
