@@ -3,8 +3,8 @@
 
 `make check-cuda` fetches those and sets MESHLINALG_CUDA to a folder of sets, each with include/
 and lib/; the tests are skipped without. The lists name CUDA's types, so each prototype is checked
-by initialising a pointer of that type with CUDA's function. libcuda itself comes with the driver: of it only the headers
-are checked here.
+by initialising a pointer of that type with CUDA's function. libcuda itself comes with the driver:
+of it only the headers are checked here.
 """
 
 import os
