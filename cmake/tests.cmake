@@ -41,8 +41,8 @@ endforeach()
 
 # One BLAS thread a rank; the sanitizers stop at the first finding.
 set(env OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-    ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
-    TSAN_OPTIONS=halt_on_error=1:suppressions=${CMAKE_CURRENT_SOURCE_DIR}/ci/tsan.supp
+    ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+    TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1:suppressions=${CMAKE_CURRENT_SOURCE_DIR}/ci/tsan.supp
     LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/ci/lsan.supp)
 if(MLA_TEST_BLAS)
   list(APPEND env MESHLINALG_BLAS=${MLA_TEST_BLAS})
