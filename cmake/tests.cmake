@@ -26,7 +26,7 @@ endforeach()
 if(EXISTS ${dir}/tester.c)
   add_executable(tester ${tester})
   target_link_libraries(tester PRIVATE mla_tests mla_objects)
-  add_test(NAME tester COMMAND tester)
+  add_test(NAME tester COMMAND tester $<$<BOOL:${MLA_SANITIZE}>:--quick>)
   list(APPEND names tester)
 endif()
 

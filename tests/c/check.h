@@ -1,28 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/c/check.h: scaled residuals of results against a matrix given by its indices. Results
- * are whole, on the host, n x n column-major in double (complex when the matrix is). Products
- * are formed in double with random probes (three vectors), O(n^2); every measure is divided by
- * n, the norms and the unit roundoff of the type that was tested. NaN stays NaN. */
+ * tests/c/check.h: scaled residuals of distributed results against a matrix given by its
+ * indices. The ranks, threads of one process, check together: each passes over its own columns
+ * and no one holds a whole matrix. Products are formed in double with a few random vectors,
+ * O(n^2 / P) a rank; every measure is divided by n, the norms and the unit roundoff of the type
+ * that was tested. NaN stays NaN. */
 #ifndef CHECK_H
 #define CHECK_H
 
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "dist/dist.h"
 #include "gen.h"
+
+enum { CHECK_PROBES = 3, CHECK_RANKS = 64 };
+
+/* What the ranks share; zero it, set the first five, then check_init. */
+typedef struct check {
+    const gen_t *gen; /* B */
+    mlai_dist_t d;
+    int64_t ld;
+    pthread_barrier_t *meet;  /* of d.nranks threads */
+    void *block[CHECK_RANKS]; /* results of type gen->dt: ld x (columns of the rank) */
+    gen_z *vec[3];            /* n x CHECK_PROBES each */
+    gen_z *part[CHECK_RANKS]; /* the same of one rank */
+    gen_z *column[CHECK_RANKS];
+    double most[CHECK_RANKS];
+} check_t;
+
+/* Not collective. Returns 0, or -1 without memory; free in either case. */
+int check_init(check_t *c);
+void check_free(check_t *c);
 
 double check_eps(mla_dtype_t dt);
 
-/* B as the library was given it: rounded to dt. */
-gen_z *check_matrix(const gen_t *g, mla_dtype_t dt);
+/* Collective: the ranks' largest, NaN if any is; equal on all. */
+double check_most(check_t *c, int rank, double mine);
 
-/* |X B - C| / (|B| |X| n eps); X, C: nrhs x n. */
-double check_solve(const gen_z *b, int64_t n, int64_t nrhs, const gen_z *x, const gen_z *c,
-                   double eps);
+/* All of these are collective and return the same on all ranks; the result is in c->block.
+ * |X B - C| / (|B| |X| n eps); x: nrhs x n, shared; rhs(who, k, j) is C. */
+double check_solve(check_t *c, int rank, int64_t nrhs, const gen_z *x,
+                   gen_z (*rhs)(const void *who, int64_t k, int64_t j), const void *who);
 /* |I - B X| / (|B| |X| n eps), and the largest |X - X^H| / |X| in units of eps. */
-double check_inverse(const gen_z *b, int64_t n, const gen_z *x, double eps);
-double check_hermitian(int64_t n, const gen_z *x, double eps);
-/* |B - L L^H| / (|B| n eps), L lower triangular, natural order. */
-double check_factor(const gen_z *b, int64_t n, const gen_z *l, double eps);
-/* |A Z - Z diag(w)| / (|A| n eps) and |I - Z^H Z| / (n eps), A = conj(B); -> the larger; Inf
- * when w is not ascending. */
-double check_eigen(const gen_z *b, int64_t n, const double *w, const gen_z *z, double eps);
+double check_inverse(check_t *c, int rank);
+double check_hermitian(check_t *c, int rank);
+/* |B - L L^H| / (|B| n eps), in elimination order; Inf when natural order leaves something above
+ * the diagonal. */
+double check_factor(check_t *c, int rank);
+/* |A Z - Z diag(w)| / (|A| n eps) and |I - Z^H Z| / (n eps), A = conj(B), Z by rows in the
+ * blocks;
+ * -> the larger; Inf when w (n) is not ascending. */
+double check_eigen(check_t *c, int rank, const double *w);
+/* Whether all elements are NaN. */
+int check_all_nan(check_t *c, int rank);
 
 #endif

@@ -16,26 +16,72 @@ double gen_hash(uint64_t seed, int64_t i, int64_t j)
     return (double)(z >> 11) * 0x1p-52 - 1.0;
 }
 
-static int starts(const char *s, const char *prefix)
+/* ---- elements ------------------------------------------------------------------------------ */
+
+static int is_complex(mla_dtype_t dt)
 {
-    return strncmp(s, prefix, strlen(prefix)) == 0;
+    return dt == MLA_COMPLEX64 || dt == MLA_COMPLEX128;
 }
 
-static int has_spectrum(const char *kind)
+gen_z gen_rounded(mla_dtype_t dt, gen_z z)
 {
-    return starts(kind, "cond:") || !strcmp(kind, "cluster") || !strcmp(kind, "graded");
+    if (!is_complex(dt)) z = creal(z);
+    return dt == MLA_FLOAT32 || dt == MLA_COMPLEX64 ? (gen_z)(float _Complex)z : z;
 }
 
-static double eigenvalue(const char *kind, int64_t n, int64_t i)
+void gen_put(mla_dtype_t dt, void *a, int64_t k, gen_z z)
 {
-    double x = n > 1 ? (double)i / (double)(n - 1) : 0.0;
-    if (starts(kind, "cond:")) return pow(atof(kind + 5), -x);
-    if (!strcmp(kind, "cluster")) return 1.0 + (double)(i % 3) + 1e-9 * gen_hash(5, i, 0);
-    return pow(10.0, -12.0 * x); /* graded */
+    switch (dt) {
+    case MLA_FLOAT32: ((float *)a)[k] = (float)creal(z); break;
+    case MLA_FLOAT64: ((double *)a)[k] = creal(z); break;
+    case MLA_COMPLEX64: ((float _Complex *)a)[k] = (float _Complex)z; break;
+    case MLA_COMPLEX128: ((gen_z *)a)[k] = z; break;
+    }
+}
+
+gen_z gen_get(mla_dtype_t dt, const void *a, int64_t k)
+{
+    switch (dt) {
+    case MLA_FLOAT32: return ((const float *)a)[k];
+    case MLA_FLOAT64: return ((const double *)a)[k];
+    case MLA_COMPLEX64: return ((const float _Complex *)a)[k];
+    default: return ((const gen_z *)a)[k];
+    }
+}
+
+/* ---- kinds --------------------------------------------------------------------------------- */
+
+static int parse(gen_t *g, const char *kind)
+{
+    static const char *const names[] = {"rand",     "goe",       "cond:",  "cluster",
+                                        "graded",   "identity",  "diag",   "zero",
+                                        "onesplus", "wilkinson", "indef:", "nan:"};
+    for (int k = 0; k < (int)(sizeof names / sizeof *names); k++) {
+        size_t length = strlen(names[k]);
+        int argument = names[k][length - 1] == ':';
+        if (argument ? strncmp(kind, names[k], length) : strcmp(kind, names[k])) continue;
+        g->kind = (gen_kind_t)k;
+        if (g->kind == GEN_COND) g->condition = strtod(kind + length, NULL);
+        if (g->kind == GEN_GRADED) g->condition = 1e12;
+        if (g->kind == GEN_INDEF || g->kind == GEN_NAN) {
+            long long j = strtoll(kind + length, NULL, 10);
+            g->bad = j == -1 ? g->n - 1 : j == -2 ? g->n / 2 : j;
+            if (g->bad >= g->n) g->bad = -1;
+        }
+        return 0;
+    }
+    return -1;
+}
+
+static double eigenvalue(const gen_t *g, int64_t i)
+{
+    double x = g->n > 1 ? (double)i / (double)(g->n - 1) : 0.0;
+    if (g->kind == GEN_CLUSTER) return 1.0 + (double)(i % 3) + 1e-9 * gen_hash(5, i, 0);
+    return pow(g->condition, -x);
 }
 
 /* dv := M v with M the matrix before reflection `which`. */
-static void apply(gen_t *g, int which)
+static void reflect(gen_t *g, int which)
 {
     gen_z *out = g->dv[which], *v = g->v[which];
     for (int64_t i = 0; i < g->n; i++) out[i] = g->lambda[i] * v[i];
@@ -52,38 +98,37 @@ static void apply(gen_t *g, int which)
     for (int64_t i = 0; i < g->n; i++) g->q[which] += creal(conj(v[i]) * out[i]);
 }
 
-int gen_init(gen_t *g, const char *kind, int64_t n, int is_complex)
+static int make_spectrum(gen_t *g)
 {
-    static const char *const plain[] = {"rand", "goe",      "identity", "diag",
-                                        "zero", "onesplus", "wilkinson"};
-    *g = (gen_t){.kind = kind, .n = n, .is_complex = is_complex, .bad = -1};
-    if (starts(kind, "indef:") || starts(kind, "nan:")) {
-        long long j = atoll(strchr(kind, ':') + 1);
-        g->bad = j == -1 ? n - 1 : j == -2 ? n / 2 : j;
-        return 0;
-    }
-    for (size_t k = 0; k < sizeof plain / sizeof *plain; k++)
-        if (!strcmp(kind, plain[k])) return 0;
-    if (!has_spectrum(kind)) return -1;
-    size_t count = (size_t)(n > 0 ? n : 1);
+    size_t count = (size_t)(g->n > 0 ? g->n : 1);
     g->lambda = malloc(count * sizeof *g->lambda);
     for (int r = 0; r < 2; r++) {
         g->v[r] = malloc(count * sizeof(gen_z));
         g->dv[r] = malloc(count * sizeof(gen_z));
     }
     if (!g->lambda || !g->v[0] || !g->v[1] || !g->dv[0] || !g->dv[1]) return -1;
-    for (int64_t i = 0; i < n; i++) g->lambda[i] = eigenvalue(kind, n, i);
-    for (int r = 0; r < 2; r++) {
+    for (int64_t i = 0; i < g->n; i++) g->lambda[i] = eigenvalue(g, i);
+    for (uint64_t r = 0; r < 2; r++) {
         double norm = 0;
-        for (int64_t i = 0; i < n; i++) {
-            double re = gen_hash(11 + (uint64_t)r, i, 1), im = gen_hash(21 + (uint64_t)r, i, 2);
-            g->v[r][i] = re + (is_complex ? im : 0.0) * I;
+        for (int64_t i = 0; i < g->n; i++) {
+            double im = is_complex(g->dt) ? gen_hash(21 + r, i, 2) : 0.0;
+            g->v[r][i] = gen_hash(11 + r, i, 1) + im * I;
             norm += creal(g->v[r][i] * conj(g->v[r][i]));
         }
-        for (int64_t i = 0; i < n; i++) g->v[r][i] /= sqrt(norm);
-        apply(g, r);
+        for (int64_t i = 0; i < g->n; i++) g->v[r][i] /= sqrt(norm);
+        reflect(g, (int)r);
     }
     return 0;
+}
+
+int gen_init(gen_t *g, const char *kind, int64_t n, mla_dtype_t dt)
+{
+    *g = (gen_t){.dt = dt, .n = n, .bad = -1};
+    if (parse(g, kind)) return -1;
+    int spectrum = g->kind == GEN_COND || g->kind == GEN_CLUSTER || g->kind == GEN_GRADED;
+    if (!spectrum || make_spectrum(g) == 0) return 0;
+    gen_free(g);
+    return -1;
 }
 
 void gen_free(gen_t *g)
@@ -95,36 +140,65 @@ void gen_free(gen_t *g)
     }
 }
 
-static gen_z random_hermitian(const gen_t *g, int64_t i, int64_t j)
+/* ---- columns ------------------------------------------------------------------------------- */
+
+/* Real and imaginary parts of column j of a random Hermitian matrix: |elements| < sqrt(2). */
+static void random_column(const gen_t *g, int64_t j, gen_z *out)
 {
-    if (i == j) return gen_hash(1, i, i);
-    int64_t hi = i > j ? i : j, lo = i > j ? j : i;
-    double re = gen_hash(1, hi, lo), im = g->is_complex ? gen_hash(2, hi, lo) : 0.0;
-    return re + (i > j ? im : -im) * I;
+    for (int64_t i = 0; i < g->n; i++) out[i] = gen_hash(1, i > j ? i : j, i > j ? j : i);
+    if (!is_complex(g->dt)) return;
+    for (int64_t i = 0; i < g->n; i++) {
+        double im = i == j ? 0 : gen_hash(2, i > j ? i : j, i > j ? j : i);
+        out[i] = CMPLX(creal(out[i]), i > j ? im : -im);
+    }
 }
 
-gen_z gen_at(const gen_t *g, int64_t i, int64_t j)
+/* a conj(b) */
+static gen_z outer(gen_z a, gen_z b)
 {
-    double n = (double)g->n;
-    if (g->lambda) {
-        gen_z a = i == j ? g->lambda[i] : 0.0;
-        for (int r = 0; r < 2; r++) {
-            const gen_z *v = g->v[r], *dv = g->dv[r];
-            a += -2 * v[i] * conj(dv[j]) - 2 * dv[i] * conj(v[j]) +
-                 4 * g->q[r] * v[i] * conj(v[j]);
-        }
-        return i == j ? creal(a) : a;
+    return CMPLX(creal(a) * creal(b) + cimag(a) * cimag(b),
+                 cimag(a) * creal(b) - creal(a) * cimag(b));
+}
+
+/* Written so that (i, j) and (j, i) are conjugates to the last bit. */
+static void spectrum_column(const gen_t *g, int64_t j, gen_z *out)
+{
+    for (int r = 0; r < 2; r++) {
+        const gen_z *v = g->v[r], *dv = g->dv[r];
+        for (int64_t i = 0; i < g->n; i++)
+            out[i] +=
+                4 * g->q[r] * outer(v[i], v[j]) - 2 * (outer(v[i], dv[j]) + outer(dv[i], v[j]));
     }
-    if (!strcmp(g->kind, "goe")) return random_hermitian(g, i, j);
-    if (!strcmp(g->kind, "identity")) return i == j;
-    if (!strcmp(g->kind, "diag")) return i == j ? 1.0 + (double)(i % 97) : 0.0;
-    if (!strcmp(g->kind, "onesplus")) return (i == j ? 1.0 : 0.0) + 1.0;
-    if (!strcmp(g->kind, "zero")) return 0.0;
-    if (!strcmp(g->kind, "wilkinson"))
-        return i == j ? fabs((n - 1) / 2 - (double)i) : (i - j == 1 || j - i == 1) ? 1.0 : 0.0;
-    /* rand, indef, nan: the random part has norm < 1.7 sqrt(n) */
-    gen_z a = random_hermitian(g, i, j);
-    if (i == j) a += 2.0 * sqrt(n) + 1.0;
-    if (i == g->bad && j == g->bad) a = g->kind[0] == 'n' ? NAN : -4.0 * sqrt(n) - 4.0;
-    return a;
+    out[j] = creal(out[j]) + g->lambda[j];
+}
+
+void gen_column(const gen_t *g, int64_t j, gen_z *out)
+{
+    double n = (double)g->n, middle = (n - 1) / 2;
+    for (int64_t i = 0; i < g->n; i++) out[i] = 0;
+    switch (g->kind) {
+    case GEN_COND:
+    case GEN_CLUSTER:
+    case GEN_GRADED: spectrum_column(g, j, out); break;
+    case GEN_GOE: random_column(g, j, out); break;
+    case GEN_IDENTITY: out[j] = 1; break;
+    case GEN_DIAG: out[j] = 1.0 + (double)(j % 97); break;
+    case GEN_ZERO: break;
+    case GEN_ONESPLUS:
+        for (int64_t i = 0; i < g->n; i++) out[i] = i == j ? 2 : 1;
+        break;
+    case GEN_WILKINSON:
+        out[j] = fabs(middle - (double)j);
+        if (j > 0) out[j - 1] = 1;
+        if (j + 1 < g->n) out[j + 1] = 1;
+        break;
+    case GEN_RAND:
+    case GEN_INDEF:
+    case GEN_NAN:
+        random_column(g, j, out); // of norm < 1.7 sqrt(n)
+        out[j] += 2.0 * sqrt(n) + 1.0;
+        if (j == g->bad) out[j] = g->kind == GEN_NAN ? NAN : -4.0 * sqrt(n) - 4.0;
+        break;
+    }
+    for (int64_t i = 0; i < g->n; i++) out[i] = gen_rounded(g->dt, out[i]);
 }

@@ -10,27 +10,44 @@
 
 typedef double _Complex gen_z;
 
+typedef enum gen_kind {
+    GEN_RAND,      /* random, positive definite by its diagonal */
+    GEN_GOE,       /* random, indefinite */
+    GEN_COND,      /* "cond:K": condition K, eigenvalues log-spaced from 1 to 1/K */
+    GEN_CLUSTER,   /* eigenvalues in three clusters */
+    GEN_GRADED,    /* "cond:1e12" */
+    GEN_IDENTITY,  /* */
+    GEN_DIAG,      /* */
+    GEN_ZERO,      /* */
+    GEN_ONESPLUS,  /* I + u u^T, u all ones */
+    GEN_WILKINSON, /* tridiagonal, pairs of close eigenvalues */
+    GEN_INDEF,     /* "indef:J": rand, not positive definite from column J on */
+    GEN_NAN        /* "nan:J": rand, NaN at (J, J). J = -1: last, -2: middle */
+} gen_kind_t;
+
 typedef struct gen {
-    const char *kind;
+    gen_kind_t kind;
+    mla_dtype_t dt; /* entries are rounded to this type */
     int64_t n;
-    int is_complex;
+    int64_t bad;      /* column of GEN_INDEF and GEN_NAN, 0-based; -1: none */
+    double condition; /* of GEN_COND and GEN_GRADED */
     /* kinds with a spectrum: A = H2 H1 diag(lambda) H1 H2, H = I - 2 v v^H */
     double *lambda;
     gen_z *v[2], *dv[2]; /* v, and (the matrix that H is applied to) v */
     double q[2];         /* v^H M v */
-    double scale;
-    int64_t bad; /* kinds "indef", "nan": the column, 0-based */
 } gen_t;
 
-/* Kinds: "rand" (random, positive definite by its diagonal), "goe" (random, indefinite),
- * "cond:K" (condition K, log-spaced), "cluster" (eigenvalues in three clusters), "graded",
- * "identity", "diag", "zero", "onesplus" (I + u u^H), "indef:J", "nan:J" (column J, -1: last,
- * -2: middle), "wilkinson". Returns 0, or -1 for an unknown kind or no memory. */
-int gen_init(gen_t *g, const char *kind, int64_t n, int is_complex);
+/* `kind` as written above, in lower case. Returns 0, or -1 for an unknown kind or no memory. */
+int gen_init(gen_t *g, const char *kind, int64_t n, mla_dtype_t dt);
 void gen_free(gen_t *g);
-/* Element (i, j). */
-gen_z gen_at(const gen_t *g, int64_t i, int64_t j);
+/* Column j, n elements. */
+void gen_column(const gen_t *g, int64_t j, gen_z *out);
 /* A random number in [-1, 1), from a seed and two indices. */
 double gen_hash(uint64_t seed, int64_t i, int64_t j);
+
+/* Elements of arrays of the four types. */
+gen_z gen_rounded(mla_dtype_t dt, gen_z z);
+void gen_put(mla_dtype_t dt, void *a, int64_t k, gen_z z);
+gen_z gen_get(mla_dtype_t dt, const void *a, int64_t k);
 
 #endif

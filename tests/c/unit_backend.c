@@ -50,32 +50,6 @@ typedef struct mat {
     void *dev; /* 256 bytes of slack */
 } mat_t;
 
-static gen_z rounded(mla_dtype_t dt, gen_z z)
-{
-    if (!mlai_is_complex(dt)) z = creal(z);
-    return mlai_real(dt) == MLA_FLOAT32 ? (gen_z)(float _Complex)z : z;
-}
-
-static void put(mla_dtype_t dt, void *a, int64_t k, gen_z z)
-{
-    switch (dt) {
-    case MLA_FLOAT32: ((float *)a)[k] = (float)creal(z); break;
-    case MLA_FLOAT64: ((double *)a)[k] = creal(z); break;
-    case MLA_COMPLEX64: ((float _Complex *)a)[k] = (float _Complex)z; break;
-    case MLA_COMPLEX128: ((gen_z *)a)[k] = z; break;
-    }
-}
-
-static gen_z get(mla_dtype_t dt, const void *a, int64_t k)
-{
-    switch (dt) {
-    case MLA_FLOAT32: return ((const float *)a)[k];
-    case MLA_FLOAT64: return ((const double *)a)[k];
-    case MLA_COMPLEX64: return ((const float _Complex *)a)[k];
-    default: return ((const gen_z *)a)[k];
-    }
-}
-
 static size_t mat_bytes(const mat_t *a)
 {
     return mlai_size_mat(a->ld, a->n, mlai_sizeof(a->dt));
@@ -84,7 +58,7 @@ static size_t mat_bytes(const mat_t *a)
 static void upload(const mat_t *a)
 {
     void *host = malloc(mat_bytes(a) + 1);
-    for (int64_t k = 0; k < a->ld * a->n; k++) put(a->dt, host, k, a->v[k]);
+    for (int64_t k = 0; k < a->ld * a->n; k++) gen_put(a->dt, host, k, a->v[k]);
     BE(from_host, ST, a->dev, host, mat_bytes(a));
     free(host);
 }
@@ -97,7 +71,7 @@ static mat_t make(mla_dtype_t dt, int64_t m, int64_t n, uint64_t seed)
     for (int64_t j = 0; j < n; j++)
         for (int64_t i = 0; i < a.ld; i++)
             a.v[i + j * a.ld] =
-                rounded(dt, gen_hash(seed, i, j) + gen_hash(seed + 1000, i, j) * I);
+                gen_rounded(dt, gen_hash(seed, i, j) + gen_hash(seed + 1000, i, j) * I);
     BE(alloc, mat_bytes(&a) + 256, &a.dev);
     upload(&a);
     return a;
@@ -122,7 +96,7 @@ static void expect(const mat_t *a, double tol, const char *what)
     BE(to_host, ST, host, a->dev, mat_bytes(a));
     BE(sync, ST);
     for (int64_t k = 0; k < a->ld * a->n; k++) {
-        gen_z got = get(a->dt, host, k), want = a->v[k];
+        gen_z got = gen_get(a->dt, host, k), want = a->v[k];
         bool inside = k % a->ld < a->m;
         bool same = isnan(creal(want))
                         ? isnan(creal(got)) && (!mlai_is_complex(a->dt) || isnan(cimag(got)))
@@ -288,7 +262,7 @@ static void test_sum(mla_dtype_t dt, int64_t m, int64_t n)
         for (int64_t j = 0; j < n; j++)
             for (int64_t i = 0; i < m; i++) {
                 gen_z s = 0;
-                for (int b = 0; b < nblk; b++) s = rounded(dt, s + *at(&in, i, j + b * n));
+                for (int b = 0; b < nblk; b++) s = gen_rounded(dt, s + *at(&in, i, j + b * n));
                 *at(&out, i, j) = s;
             }
         expect(&out, 0, "sum_blocks");
@@ -333,7 +307,7 @@ static void test_log_diag(mla_dtype_t dt, int64_t n)
     mat_t a = make(dt, n, n, 9);
     double want = 0.25, got = 0.25, size = 1;
     for (int64_t j = 0; j < n; j++) {
-        *at(&a, j, j) = rounded(dt, creal(*at(&a, j, j)) + 1.5);
+        *at(&a, j, j) = gen_rounded(dt, creal(*at(&a, j, j)) + 1.5);
         want += log(creal(*at(&a, j, j)));
         size += fabs(log(creal(*at(&a, j, j))));
     }
@@ -412,7 +386,7 @@ static mat_t make_lower(mla_dtype_t dt, int64_t n, uint64_t seed)
     for (int64_t j = 0; j < n; j++)
         for (int64_t i = 0; i < n; i++) {
             gen_z z = *at(&a, i, j) / sqrt((double)n);
-            *at(&a, i, j) = i < j ? NOT : rounded(dt, i == j ? creal(z) + 2 : z);
+            *at(&a, i, j) = i < j ? NOT : gen_rounded(dt, i == j ? creal(z) + 2 : z);
         }
     upload(&a);
     return a;
@@ -455,11 +429,14 @@ static void test_trsm(mla_dtype_t dt, int64_t m, int64_t n)
 static mat_t make_positive(mla_dtype_t dt, int64_t n)
 {
     gen_t g;
-    if (gen_init(&g, "rand", n, mlai_is_complex(dt))) exit(1);
+    if (gen_init(&g, "rand", n, dt)) exit(1);
     mat_t a = make(dt, n, n, 18);
-    for (int64_t j = 0; j < n; j++)
-        for (int64_t i = 0; i < n; i++)
-            *at(&a, i, j) = i < j ? NOT : rounded(dt, gen_at(&g, i, j));
+    gen_z *column = malloc((size_t)(n + 1) * sizeof *column);
+    for (int64_t j = 0; j < n; j++) {
+        gen_column(&g, j, column);
+        for (int64_t i = 0; i < n; i++) *at(&a, i, j) = i < j ? NOT : column[i];
+    }
+    free(column);
     gen_free(&g);
     upload(&a);
     return a;
@@ -531,7 +508,7 @@ static void test_trtri(mla_dtype_t dt, int64_t n)
         char host[16];
         fetch(mlai_at(x.dev, dt, x.ld, j, j), host, mlai_sizeof(dt));
         cases++;
-        if (isfinite(creal(get(dt, host, 0))))
+        if (isfinite(creal(gen_get(dt, host, 0))))
             report("trtri_tile", dt, "a zero or NaN on the diagonal gives a finite number");
     }
     drop(&l);

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/c/tester_case.c: one case of the tester: P ranks as threads, each with its context and
+ * its own part of the data; they make the matrix, run the routine, and check it together. */
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "algo/algo.h"
+#include "tester.h"
+
+/* What the ranks share. */
+typedef struct run {
+    const config_t *cfg;
+    mla_desc_t desc;
+    check_t check; /* its blocks are the ranks' host buffers */
+    char name[64]; /* of the communicator */
+    gen_z *x;      /* nrhs x n */
+    double *w;     /* n */
+    double logdet;
+    int32_t info;
+    pthread_barrier_t meet;
+    double best[MAX_RANKS];
+    mla_status_t status[MAX_RANKS];
+    char message[MAX_RANKS][256];
+    mla_comm_t *comm[MAX_RANKS];
+    bool mismatch[MAX_RANKS]; /* a scalar that is not equal on all ranks */
+    outcome_t out;
+} run_t;
+
+typedef struct rank {
+    run_t *run;
+    int p;
+    mla_context_t *x;
+    void *a, *z, *w, *c; /* device memory */
+    double *logdet;
+    int32_t *info;
+    size_t block, rhs; /* bytes */
+    void *host;        /* as large as a, c and w */
+} rank_t;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool is_eigen(const config_t *cfg)
+{
+    return cfg->routine == SYEVD || cfg->routine == SYEVJ;
+}
+
+/* Right-hand side k, column j. */
+static gen_z rhs_at(const void *cfg, int64_t k, int64_t j)
+{
+    return gen_rounded(((const config_t *)cfg)->dt,
+                       CMPLX(gen_hash(31, k, j), gen_hash(32, k, j)));
+}
+
+/* Columns of this rank, and of its right-hand side: natural numbers [first, end). */
+static void own_columns(const rank_t *r, bool rhs, int64_t *first, int64_t *end)
+{
+    bool all = rhs && r->run->cfg->rhs == MLA_RHS_REPLICATED;
+    *first = all ? 0 : r->p * r->run->desc.lc;
+    *end = all ? r->run->cfg->n : *first + mlai_dist_cols(&r->run->check.d, r->p);
+}
+
+/* ---- before and after ---------------------------------------------------------------------- */
+
+static mla_status_t allocate(rank_t *r)
+{
+    const config_t *cfg = r->run->cfg;
+    mla_context_t *x = r->x;
+    size_t es = mlai_sizeof(cfg->dt);
+    r->block = mlai_size_mat(r->run->desc.ld, r->run->desc.lc, es);
+    r->rhs =
+        mlai_size_mat(cfg->nrhs, cfg->rhs == MLA_RHS_REPLICATED ? cfg->n : r->run->desc.lc, es);
+    r->host = malloc((r->block > r->rhs ? r->block : r->rhs) + 8 * (size_t)cfg->n + 64);
+    if (!r->host) return mlai_fail(&x->err, MLA_NOMEM, "the tester is out of host memory");
+    r->run->check.block[r->p] = r->host;
+    MLAI_TRY(MLAI_BE(x, alloc, r->block + 64, &r->a));
+    if (cfg->routine == POSV) MLAI_TRY(MLAI_BE(x, alloc, r->rhs + 64, &r->c));
+    if (is_eigen(cfg)) MLAI_TRY(MLAI_BE(x, alloc, 8 * (size_t)cfg->n + 64, &r->w));
+    if (cfg->routine == SYEVD) MLAI_TRY(MLAI_BE(x, alloc, r->block + 64, &r->z));
+    MLAI_TRY(MLAI_BE(x, alloc, 64, (void **)&r->logdet));
+    return MLAI_BE(x, alloc, 64, (void **)&r->info);
+}
+
+static mla_status_t fill(rank_t *r)
+{
+    const config_t *cfg = r->run->cfg;
+    mlai_stream_t st = mlai_stream(r->x, MLAI_STREAM_MAIN);
+    gen_z *column = malloc((size_t)(cfg->n + 1) * sizeof *column);
+    if (!column) return mlai_fail(&r->x->err, MLA_NOMEM, "the tester is out of host memory");
+    int64_t first, end;
+    own_columns(r, false, &first, &end);
+    memset(r->host, 0xff, r->block); // whatever lies outside the matrix must not matter
+    for (int64_t j = first; j < end; j++) {
+        gen_column(r->run->check.gen, j, column);
+        for (int64_t i = 0; i < cfg->n; i++)
+            gen_put(cfg->dt, r->host, i + (j - first) * r->run->desc.ld, column[i]);
+    }
+    free(column);
+    MLAI_TRY(MLAI_BE(r->x, from_host, st, r->a, r->host, r->block));
+    if (cfg->routine != POSV) return MLA_OK;
+    own_columns(r, true, &first, &end);
+    for (int64_t j = first; j < end; j++)
+        for (int64_t k = 0; k < cfg->nrhs; k++)
+            gen_put(cfg->dt, r->host, k + (j - first) * cfg->nrhs, rhs_at(cfg, k, j));
+    return MLAI_BE(r->x, from_host, st, r->c, r->host, r->rhs);
+}
+
+static mla_status_t call(rank_t *r)
+{
+    const config_t *cfg = r->run->cfg;
+    const mla_desc_t *d = &r->run->desc;
+    switch (cfg->routine) {
+    case POTRF: return mla_potrf(r->x, d, r->a, r->logdet, r->info);
+    case POSV:
+        return mla_posv(r->x, d, r->a, cfg->rhs, cfg->nrhs, r->c, mlai_max(1, cfg->nrhs),
+                        r->logdet, r->info);
+    case POINV: return mla_poinv(r->x, d, r->a, r->logdet, r->info);
+    case POTRI:
+        MLAI_TRY(mla_potrf(r->x, d, r->a, r->logdet, r->info));
+        return mla_potri(r->x, d, r->a);
+    case SYEVJ: return mla_syevd(r->x, d, r->a, r->w, NULL, r->info);
+    default: return mla_syevd(r->x, d, r->a, r->w, r->z, r->info);
+    }
+}
+
+static mla_status_t to_host(rank_t *r, const void *dev, size_t bytes)
+{
+    mlai_stream_t st = mlai_stream(r->x, MLAI_STREAM_MAIN);
+    MLAI_TRY(MLAI_BE(r->x, to_host, st, r->host, dev, bytes));
+    return MLAI_BE(r->x, sync, st);
+}
+
+/* Results into what the ranks share; last the block, which stays in the host buffer. */
+static mla_status_t collect(rank_t *r)
+{
+    run_t *run = r->run;
+    const config_t *cfg = run->cfg;
+    int64_t first, end;
+    int32_t info;
+    double logdet = 0;
+    MLAI_TRY(to_host(r, r->info, sizeof info));
+    memcpy(&info, r->host, sizeof info);
+    if (!is_eigen(cfg)) {
+        MLAI_TRY(to_host(r, r->logdet, sizeof logdet));
+        memcpy(&logdet, r->host, sizeof logdet);
+    }
+    if (r->p == 0) {
+        run->info = info;
+        run->logdet = logdet;
+    }
+    pthread_barrier_wait(&run->meet);
+    run->mismatch[r->p] = run->info != info || memcmp(&run->logdet, &logdet, sizeof logdet) != 0;
+    if (is_eigen(cfg)) {
+        mla_dtype_t real = mlai_real(cfg->dt);
+        MLAI_TRY(to_host(r, r->w, mlai_size_mat(cfg->n, 1, mlai_sizeof(real))));
+        for (int64_t i = 0; i < cfg->n; i++) {
+            double wi = creal(gen_get(real, r->host, i));
+            if (r->p == 0) run->w[i] = wi;
+        }
+    }
+    if (cfg->routine == POSV) {
+        MLAI_TRY(to_host(r, r->c, r->rhs));
+        own_columns(r, true, &first, &end);
+        bool mine = cfg->rhs != MLA_RHS_REPLICATED || r->p == cfg->nranks - 1;
+        for (int64_t j = first; mine && j < end; j++)
+            for (int64_t k = 0; k < cfg->nrhs; k++)
+                run->x[k + j * cfg->nrhs] =
+                    gen_get(cfg->dt, r->host, k + (j - first) * cfg->nrhs);
+    }
+    return to_host(r, cfg->routine == SYEVD ? r->z : r->a, r->block);
+}
+
+/* ---- is it right? -------------------------------------------------------------------------- */
+
+/* log det by an unblocked Cholesky in double: small n only. */
+static double logdet_of(const gen_t *g)
+{
+    int64_t n = g->n;
+    gen_z *l = malloc((size_t)(n * n + 1) * sizeof *l);
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) gen_column(g, j, l + j * n);
+    for (int64_t j = 0; j < n; j++) {
+        double d = sqrt(creal(l[j + j * n]));
+        sum += 2 * log(d);
+        for (int64_t i = j; i < n; i++) l[i + j * n] /= d;
+        for (int64_t k = j + 1; k < n; k++)
+            for (int64_t i = k; i < n; i++) l[i + k * n] -= l[i + j * n] * conj(l[k + j * n]);
+    }
+    free(l);
+    return sum;
+}
+
+/* A matrix that is not positive definite, or holds NaN: info, and NaN for the results. */
+static double judge_failure(run_t *run, int p, char *why, size_t size)
+{
+    const config_t *cfg = run->cfg;
+    int64_t want = run->check.gen->bad + 1;
+    bool nan_ok = cfg->routine == SYEVJ ? isnan(run->w[0]) : check_all_nan(&run->check, p);
+    if (cfg->routine == POSV)
+        for (int64_t i = 0; i < cfg->nrhs * cfg->n; i++)
+            nan_ok = nan_ok && isnan(creal(run->x[i]));
+    if (!is_eigen(cfg)) nan_ok = nan_ok && isnan(run->logdet);
+    bool info_ok = is_eigen(cfg) ? run->info > 0 : run->info == want;
+    snprintf(why, size, "info %d, expected %lld; NaN %d", run->info, (long long)want, nan_ok);
+    return info_ok && nan_ok ? 0 : INFINITY;
+}
+
+static double judge_values(run_t *run)
+{
+    double trace = 0, sum = 0, size = 0;
+    int64_t n = run->cfg->n;
+    gen_z *column = malloc((size_t)(n + 1) * sizeof *column);
+    for (int64_t i = 0; i < n; i++) {
+        gen_column(run->check.gen, i, column);
+        trace += creal(column[i]);
+        sum += run->w[i];
+        size += fabs(run->w[i]);
+        if (i > 0 && !(run->w[i] >= run->w[i - 1])) sum = INFINITY;
+    }
+    free(column);
+    if (size == 0 && trace == 0) return 0;
+    return fabs(trace - sum) / (size * (double)n * check_eps(run->cfg->dt));
+}
+
+static double judge_logdet(run_t *run, char *why, size_t size)
+{
+    const config_t *cfg = run->cfg;
+    double want = logdet_of(run->check.gen);
+    double unit = (fabs(want) + (double)cfg->n) * check_eps(cfg->dt);
+    double err = cfg->n == 0 ? fabs(run->logdet) : fabs(run->logdet - want) / unit;
+    // Eigenvalues of size eps |B| are not determined: neither is their logarithm.
+    double condition = run->check.gen->condition;
+    double tol = cfg->tol * mlai_max(1, (int64_t)(condition < 1e15 ? condition : 1e15));
+    if (err <= tol) return 0;
+    snprintf(why, size, "logdet %.12g, expected %.12g", run->logdet, want);
+    return INFINITY;
+}
+
+/* Collective over the ranks; rank 0 writes the outcome. */
+static double judge(run_t *run, int p, char *why, size_t size)
+{
+    const config_t *cfg = run->cfg;
+    check_t *c = &run->check;
+    for (int q = 0; q < cfg->nranks; q++)
+        if (run->mismatch[q]) {
+            snprintf(why, size, "info or logdet of rank %d are not those of rank 0", q);
+            return INFINITY;
+        }
+    bool failing = c->gen->bad >= 0 && !(is_eigen(cfg) && c->gen->kind == GEN_INDEF);
+    if (failing) return judge_failure(run, p, why, size);
+    if (run->info != 0) {
+        snprintf(why, size, "info %d", run->info);
+        return INFINITY;
+    }
+    double res = 0;
+    switch (cfg->routine) {
+    case POTRF: res = check_factor(c, p); break;
+    case POSV: res = check_solve(c, p, cfg->nrhs, run->x, rhs_at, cfg); break;
+    case SYEVD: res = check_eigen(c, p, run->w); break;
+    case SYEVJ: res = judge_values(run); break;
+    default: {
+        res = check_inverse(c, p);
+        double skew = check_hermitian(c, p);
+        if (!(skew <= 1)) {
+            snprintf(why, size, "the inverse is not Hermitian: %g eps", skew);
+            return INFINITY;
+        }
+    }
+    }
+    if (p == 0 && !is_eigen(cfg) && cfg->n <= 400) res += judge_logdet(run, why, size);
+    return res;
+}
+
+/* ---- a rank's life ------------------------------------------------------------------------- */
+
+static mla_status_t connect(rank_t *r, int ordinal)
+{
+    const config_t *cfg = r->run->cfg;
+    mla_comm_t **comm = &r->run->comm[r->p];
+    if (!strcmp(cfg->comm, "shm"))
+        return mla_comm_create_shm(r->run->name, cfg->nranks, r->p, 60, comm);
+    if (!strcmp(cfg->comm, "peer"))
+        return mla_comm_create_peer(r->run->name, cfg->nranks, r->p, ordinal, 60, comm);
+    return MLA_OK; // threads: made for all ranks at once
+}
+
+static void release(rank_t *r)
+{
+    if (r->x) {
+        void *dev[] = {r->a, r->c, r->w, r->z, r->logdet, r->info};
+        for (int k = 0; k < 6; k++) r->x->be->ops->free(r->x->be, dev[k]);
+    }
+    mla_context_free(r->x);
+    mla_comm_free(r->run->comm[r->p]);
+    free(r->host);
+}
+
+static bool all_ok(const run_t *run)
+{
+    for (int q = 0; q < run->cfg->nranks; q++)
+        if (run->status[q] != MLA_OK) return false;
+    return true;
+}
+
+static mla_status_t timed_calls(rank_t *r, mla_status_t st)
+{
+    run_t *run = r->run;
+    run->best[r->p] = INFINITY;
+    for (int rep = 0; rep < run->cfg->repeat; rep++) {
+        if (st == MLA_OK) st = fill(r);
+        if (st == MLA_OK) st = mla_context_sync(r->x);
+        pthread_barrier_wait(&run->meet);
+        double t = now();
+        if (st == MLA_OK) st = call(r);
+        if (st == MLA_OK) st = mla_context_sync(r->x);
+        t = now() - t;
+        if (t < run->best[r->p]) run->best[r->p] = t;
+        pthread_barrier_wait(&run->meet);
+    }
+    return st;
+}
+
+static void *rank_main(void *arg)
+{
+    rank_t *r = arg;
+    run_t *run = r->run;
+    const config_t *cfg = run->cfg;
+    mla_context_options_t opt = MLA_CONTEXT_OPTIONS_INIT;
+    opt.device = cfg->device;
+    opt.ordinal = cfg->ordinal_count ? cfg->ordinal[r->p % cfg->ordinal_count] : 0;
+    mla_status_t st = connect(r, opt.ordinal);
+    opt.comm = run->comm[r->p];
+    if (st == MLA_OK) st = mla_context_create(&opt, &r->x);
+    if (st == MLA_OK) st = allocate(r);
+    if (st != MLA_OK && opt.comm) mla_comm_abort(opt.comm, "the tester cannot go on");
+    st = timed_calls(r, st);
+    for (int step = 0; step < 2; step++) { // the calls; the results to the host
+        run->status[r->p] = st;
+        if (st != MLA_OK)
+            snprintf(run->message[r->p], sizeof run->message[r->p], "%s", mla_message(r->x));
+        pthread_barrier_wait(&run->meet);
+        bool go_on = all_ok(run) && cfg->check;
+        pthread_barrier_wait(&run->meet);
+        if (!go_on) break;
+        if (step == 0) {
+            st = collect(r);
+            continue;
+        }
+        outcome_t mine = {0};
+        mine.residual = judge(run, r->p, mine.why, sizeof mine.why);
+        if (r->p == 0) run->out = mine;
+        pthread_barrier_wait(&run->meet); // the others still read this rank's block
+    }
+    release(r);
+    return NULL;
+}
+
+/* ---- the case ------------------------------------------------------------------------------ */
+
+static void prepare(run_t *run, const config_t *cfg, gen_t *gen)
+{
+    static int count;
+    run->cfg = cfg;
+    run->desc = (mla_desc_t)MLA_DESC_INIT(cfg->dt, cfg->n);
+    run->desc.order = cfg->order;
+    run->desc.lc = mlai_max(1, mlai_ceil_div(cfg->n, cfg->nranks));
+    run->desc.ld = mlai_max(1, cfg->n) + cfg->pad;
+    run->desc.nb = cfg->nb ? cfg->nb : mla_tile_size(&run->desc, cfg->nranks, cfg->device);
+    run->check.gen = gen;
+    run->check.d = mlai_dist(cfg->n, run->desc.lc, mlai_min(run->desc.nb, run->desc.lc),
+                             cfg->nranks, cfg->order);
+    run->check.ld = run->desc.ld;
+    run->check.meet = &run->meet;
+    snprintf(run->name, sizeof run->name, "tester-%ld-%d", (long)getpid(), count++);
+    run->x = malloc((size_t)(cfg->nrhs * cfg->n + 1) * sizeof(gen_z));
+    run->w = malloc((size_t)(cfg->n + 1) * sizeof(double));
+}
+
+static void summarise(run_t *run, mla_status_t st)
+{
+    outcome_t *out = &run->out;
+    for (int p = 0; p < run->cfg->nranks; p++) {
+        if (run->best[p] > out->seconds) out->seconds = run->best[p];
+        // A rank with a sentence of its own rather than one that heard of it.
+        if (run->status[p] == MLA_OK || (st != MLA_OK && run->status[p] == MLA_PEER)) continue;
+        st = run->status[p];
+        snprintf(out->why, sizeof out->why, "%s: %s", mla_status_name(st), run->message[p]);
+    }
+    out->ok = st == MLA_OK && out->residual < run->cfg->tol;
+    if (out->ok) out->why[0] = 0;
+}
+
+outcome_t run_case(const config_t *cfg)
+{
+    run_t *run = calloc(1, sizeof *run);
+    rank_t *rank = calloc(MAX_RANKS, sizeof *rank);
+    pthread_t thread[MAX_RANKS];
+    gen_t gen;
+    outcome_t out = {.why = "unknown kind, or out of memory"};
+    if (!run || !rank || gen_init(&gen, cfg->kind, cfg->n, cfg->dt)) goto done;
+    prepare(run, cfg, &gen);
+    pthread_barrier_init(&run->meet, NULL, (unsigned)cfg->nranks);
+    mla_status_t st = check_init(&run->check) || !run->x || !run->w ? MLA_NOMEM : MLA_OK;
+    if (st == MLA_OK && !strcmp(cfg->comm, "threads"))
+        st = mla_comm_create_threads(cfg->nranks, 60, run->comm);
+    for (int p = 0; st == MLA_OK && p < cfg->nranks; p++) {
+        rank[p] = (rank_t){.run = run, .p = p};
+        if (pthread_create(&thread[p], NULL, rank_main, &rank[p])) abort(); // others would wait
+    }
+    for (int p = 0; st == MLA_OK && p < cfg->nranks; p++) pthread_join(thread[p], NULL);
+    summarise(run, st);
+    out = run->out;
+    pthread_barrier_destroy(&run->meet);
+    check_free(&run->check);
+    free(run->x);
+    free(run->w);
+    gen_free(&gen);
+done:
+    free(rank);
+    free(run);
+    return out;
+}
