@@ -12,9 +12,27 @@ and leaves its results sharded like its arguments. `meshlinalg.shard` has the sa
 local shards, for use inside a shard_map.
 """
 
+from . import shard
+from ._cholesky import CholeskyFactor, cho_factor, cho_solve, cholesky
+from ._eigh import EighResult, eigh, eigvalsh
 from ._inv import SlogdetResult, det, inv, slogdet
 from ._solve import solve
 
 __version__ = "0.1.0"
 
-__all__ = ["SlogdetResult", "__version__", "det", "inv", "slogdet", "solve"]
+__all__ = [
+    "CholeskyFactor",
+    "EighResult",
+    "SlogdetResult",
+    "__version__",
+    "cho_factor",
+    "cho_solve",
+    "cholesky",
+    "det",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "shard",
+    "slogdet",
+    "solve",
+]

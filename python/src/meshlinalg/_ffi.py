@@ -3,17 +3,20 @@
 
 Every function runs on one device (inside shard_map, or in a program of one device). The
 operand that a routine overwrites is aliased to a result: XLA copies it if it is needed later.
+A batch (vmap) runs one after another.
 """
 
 from __future__ import annotations
 
 import collections
 import threading
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from . import _jax_compat as compat
 from . import _library
 
 CYCLIC, NATURAL = 0, 1
@@ -54,25 +57,38 @@ def _attributes(group, n, nb, order, rhs, key):
     return attributes
 
 
+class _Result(NamedTuple):
+    shape: tuple[int, ...]
+    dtype: object
+    shard: bool = False  # differs from rank to rank
+
+
+def _like(x, shard: bool = True) -> _Result:
+    return _Result(x.shape, x.dtype, shard)
+
+
 def _call(target, results, operands, aliases, group, *, n, nb, order=CYCLIC, rhs=RHS_REPLICATED):
     _library.register()
     key = (target, *((x.shape, str(x.dtype)) for x in operands))
-    call = jax.ffi.ffi_call(_library.PREFIX + target, results, input_output_aliases=aliases)
-    out = call(*operands, group.where(), **_attributes(group, n, nb, order, rhs, key))
-    return tuple(out)
+    operands = (*operands, group.where())
+    varying = frozenset().union(*map(compat.varying_axes, operands))
+    same = varying - frozenset(group.axes)
+    types = tuple(
+        compat.result_type(r.shape, r.dtype, varying if r.shard else same) for r in results
+    )
+    call = jax.ffi.ffi_call(
+        _library.PREFIX + target, types, input_output_aliases=aliases, vmap_method="sequential"
+    )
+    operands = (compat.as_varying(x, varying) for x in operands)
+    return tuple(call(*operands, **_attributes(group, n, nb, order, rhs, key)))
 
 
-def _like(x, shape=None, dtype=None):
-    return jax.ShapeDtypeStruct(x.shape if shape is None else shape, dtype or x.dtype)
+_INFO = _Result((1,), np.dtype(np.int32))
 
 
-def _scalars():
-    """logdet as eight bytes, whether JAX has float64 or not; and info."""
-    if jax.config.jax_enable_x64:
-        logdet = jax.ShapeDtypeStruct((1,), jnp.float64)
-    else:
-        logdet = jax.ShapeDtypeStruct((2,), jnp.uint32)
-    return logdet, jax.ShapeDtypeStruct((1,), jnp.int32)
+def _logdet_result() -> _Result:
+    """Eight bytes, whether JAX has float64 or not."""
+    return _Result((1,), jnp.float64) if compat.x64_enabled() else _Result((2,), jnp.uint32)
 
 
 def _logdet(raw, dtype):
@@ -94,25 +110,22 @@ def _logdet(raw, dtype):
 
 def potrf(a, group, *, n, nb, order=CYCLIC):
     """Shard of A -> (factor, logdet, info)."""
-    logdet, info = _scalars()
-    f, logdet, info = _call(
-        "potrf", (_like(a), logdet, info), (a,), {0: 0}, group, n=n, nb=nb, order=order
-    )
+    results = _like(a), _logdet_result(), _INFO
+    f, logdet, info = _call("potrf", results, (a,), {0: 0}, group, n=n, nb=nb, order=order)
     return f, _logdet(logdet, a.dtype), info[0]
 
 
 def potrs(f, b, group, *, n, nb, rhs, order=CYCLIC):
     """Factor and right-hand sides -> x."""
-    (x,) = _call("potrs", (_like(b),), (f, b), {1: 0}, group, n=n, nb=nb, order=order, rhs=rhs)
+    results = (_like(b, rhs == RHS_ROWS),)
+    (x,) = _call("potrs", results, (f, b), {1: 0}, group, n=n, nb=nb, order=order, rhs=rhs)
     return x
 
 
 def posv(a, b, group, *, n, nb, rhs, logdet_dtype=None):
     """Shard of A and right-hand sides -> (factor, x, logdet, info)."""
-    logdet, info = _scalars()
-    f, x, logdet, info = _call(
-        "posv", (_like(a), _like(b), logdet, info), (a, b), {0: 0, 1: 1}, group, n=n, nb=nb, rhs=rhs
-    )
+    results = _like(a), _like(b, rhs == RHS_ROWS), _logdet_result(), _INFO
+    f, x, logdet, info = _call("posv", results, (a, b), {0: 0, 1: 1}, group, n=n, nb=nb, rhs=rhs)
     return f, x, _logdet(logdet, logdet_dtype or a.dtype), info[0]
 
 
@@ -124,26 +137,20 @@ def potri(f, group, *, n, nb, order=CYCLIC):
 
 def poinv(a, group, *, n, nb):
     """Shard of A -> (shard of the inverse, logdet, info)."""
-    logdet, info = _scalars()
-    inverse, logdet, info = _call(
-        "poinv", (_like(a), logdet, info), (a,), {0: 0}, group, n=n, nb=nb
-    )
+    results = _like(a), _logdet_result(), _INFO
+    inverse, logdet, info = _call("poinv", results, (a,), {0: 0}, group, n=n, nb=nb)
     return inverse, _logdet(logdet, a.dtype), info[0]
 
 
 def syevd(a, group, *, n, nb):
     """Shard of A -> (w, rows of V, work, info)."""
-    w = jax.ShapeDtypeStruct((n,), real_dtype(a.dtype))
-    _, info = _scalars()
-    work, w, v, info = _call(
-        "syevd", (_like(a), w, _like(a), info), (a,), {0: 0}, group, n=n, nb=nb
-    )
+    results = _like(a), _Result((n,), real_dtype(a.dtype)), _like(a), _INFO
+    work, w, v, info = _call("syevd", results, (a,), {0: 0}, group, n=n, nb=nb)
     return w, v, work, info[0]
 
 
 def syevd_values(a, group, *, n, nb):
     """Shard of A -> (w, work, info)."""
-    w = jax.ShapeDtypeStruct((n,), real_dtype(a.dtype))
-    _, info = _scalars()
-    work, w, info = _call("syevd_values", (_like(a), w, info), (a,), {0: 0}, group, n=n, nb=nb)
+    results = _like(a), _Result((n,), real_dtype(a.dtype)), _INFO
+    work, w, info = _call("syevd_values", results, (a,), {0: 0}, group, n=n, nb=nb)
     return w, work, info[0]

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec as P
 
-from . import _ffi, _options
-from ._sharding import Plan, plan_of, run
+from . import _ffi, _ops, _options
+from ._ops import Call
+from ._sharding import Plan, overwriting, plan_of, run
 
 
 class SlogdetResult(NamedTuple):
@@ -20,36 +19,31 @@ class SlogdetResult(NamedTuple):
     logabsdet: Any
 
 
-@dataclasses.dataclass(frozen=True)
-class _Static:
-    plan: Plan
-    nb: int
-    lower: bool | None
-    keep: bool = False
+def _logdet(call: Call, a):
+    logdet, info, *kept = _ops.potrf(call, a)
+    return *kept, logdet, info
 
 
-def _poinv(s: _Static, a):
-    plan = s.plan
-    a = plan.enter(_options.complete(a, plan, s.lower))
-
-    def local(a):
-        inverse, _, info = _ffi.poinv(plan.local_rows(a), plan.group, n=plan.n, nb=s.nb)
-        return plan.local_result(inverse), info
-
-    inverse, info = plan.map(local, (plan.in_spec,), (plan.out_spec, P()))(a)
-    return plan.leave(inverse), info
+def inv_planned(a, plan: Plan, *, nb, fill, overwrite_a, return_info):
+    """`inv` for a matrix whose plan is made."""
+    if plan.n == 0:
+        inverse, info = a, jnp.int32(0)
+    else:
+        how = overwriting(plan, overwrite_a)
+        inverse, info = run(_ops.poinv, Call(plan, nb, fill), a, **how)
+    return (inverse, info) if return_info else inverse
 
 
-def _potrf_logdet(s: _Static, a):
-    plan = s.plan
-    a = plan.enter(_options.complete(a, plan, s.lower))
-
-    def local(a):
-        f, logdet, info = _ffi.potrf(plan.local_rows(a), plan.group, n=plan.n, nb=s.nb)
-        return (logdet, info, f) if s.keep else (logdet, info)
-
-    out_specs = (P(), P(), plan.rows_spec) if s.keep else (P(), P())
-    return plan.map(local, (plan.in_spec,), out_specs)(a)
+def slogdet_planned(a, plan: Plan, *, nb, fill, overwrite_a, return_info):
+    """`slogdet` for a matrix whose plan is made."""
+    if plan.n == 0:
+        logdet, info = jnp.zeros((), _ffi.real_dtype(a.dtype)), jnp.int32(0)
+    else:
+        call = Call(plan, nb, fill, keep=overwrite_a)
+        *_, logdet, info = run(_logdet, call, a, **overwriting(plan, overwrite_a))
+    sign = jnp.where(jnp.isnan(logdet), jnp.nan, 1.0).astype(a.dtype)
+    result = SlogdetResult(sign, logdet)
+    return (result, info) if return_info else result
 
 
 def inv(
@@ -81,16 +75,15 @@ def inv(
     Cost: n^3 multiply-add pairs, shared by the devices; memory: the shards, plus 20 %.
     """
     _options.check_assume_a(assume_a)
-    _options.check_precision(precision)
-    nb = _options.check_tile(tile_size)
-    lower = _options.check_flag(lower, "lower")
+    common = _options.common(
+        _options.triangle(lower),
+        tile_size,
+        precision,
+        overwrite_a=overwrite_a,
+        return_info=return_info,
+    )
     a, plan = plan_of(a, mesh, spec)
-    if plan.n == 0:
-        inverse, info = a, jnp.int32(0)
-    else:
-        donate = (0,) if overwrite_a else ()
-        inverse, info = run(_poinv, _Static(plan, nb, lower), a, donate=donate)
-    return (inverse, info) if return_info else inverse
+    return inv_planned(a, plan, **common)
 
 
 def slogdet(
@@ -118,27 +111,22 @@ def slogdet(
     The logarithm is summed in float64. Cost: n^3/3 multiply-add pairs, shared by the devices.
     """
     _options.check_assume_a(assume_a)
-    _options.check_precision(precision)
-    nb = _options.check_tile(tile_size)
-    lower = _options.check_flag(lower, "lower")
+    common = _options.common(
+        _options.triangle(lower),
+        tile_size,
+        precision,
+        overwrite_a=overwrite_a,
+        return_info=return_info,
+    )
     a, plan = plan_of(a, mesh, spec)
-    if plan.n == 0:
-        logdet, info = jnp.zeros((), _ffi.real_dtype(a.dtype)), jnp.int32(0)
-    else:
-        donate = (0,) if overwrite_a else ()
-        static = _Static(plan, nb, lower, keep=bool(overwrite_a))
-        logdet, info, *_ = run(_potrf_logdet, static, a, donate=donate)
-    sign = jnp.where(jnp.isnan(logdet), jnp.nan, 1.0).astype(a.dtype)
-    result = SlogdetResult(sign, logdet)
-    return (result, info) if return_info else result
+    return slogdet_planned(a, plan, **common)
 
 
-def det(a, **options):
+def det(a, *, return_info: bool = False, **options):
     """Determinant of a Hermitian positive definite matrix, in its real type: exp of `slogdet`.
 
     Takes the options of `slogdet`. Overflows and underflows where the determinant does.
     """
-    if options.get("return_info"):
-        result, info = slogdet(a, **options)
-        return jnp.exp(result.logabsdet), info
-    return jnp.exp(slogdet(a, **options).logabsdet)
+    result, info = slogdet(a, return_info=True, **options)
+    value = jnp.exp(result.logabsdet)
+    return (value, info) if _options.check_bool(return_info, "return_info") else value

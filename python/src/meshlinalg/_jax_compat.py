@@ -7,7 +7,9 @@ Supported: JAX 0.9.1 and every later one.
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 
 import jax
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
@@ -20,18 +22,38 @@ except ImportError:  # pragma: no cover
 __all__ = [
     "AxisType",
     "Tracer",
+    "abstract_mesh",
+    "as_varying",
     "axis_types",
     "context_mesh",
+    "cuda_version",
     "is_concrete_mesh",
+    "job_name",
     "process_identity",
     "reshard",
+    "result_type",
     "shard_map",
+    "varying_axes",
+    "x64_enabled",
 ]
+
+
+def x64_enabled() -> bool:
+    """Whether JAX has 64-bit types, here and now."""
+    return jax.dtypes.canonicalize_dtype("float64") == "float64"
+
+
+# ---- meshes -----------------------------------------------------------------------------------
 
 
 def is_concrete_mesh(mesh: Mesh | AbstractMesh | None) -> bool:
     """Whether the mesh knows its devices."""
     return isinstance(mesh, Mesh)
+
+
+def abstract_mesh(mesh: Mesh | AbstractMesh) -> AbstractMesh:
+    """The mesh without its devices."""
+    return mesh.abstract_mesh
 
 
 def axis_types(mesh: Mesh | AbstractMesh) -> dict[str, AxisType]:
@@ -60,21 +82,57 @@ def reshard(x, mesh, spec):
     return jax.lax.with_sharding_constraint(x, sharding)
 
 
-def process_identity() -> tuple[int, int, str]:
-    """(index of this process, number of processes, name of the job equal on all of them).
+# ---- types inside a shard_map with check_vma ---------------------------------------------------
 
-    Several processes that do not run under jax.distributed are jobs of their own.
-    """
+
+def varying_axes(x) -> frozenset[str]:
+    """Manual axes along which x may differ; empty where that is not tracked."""
+    aval = jax.typeof(x)
+    if hasattr(aval, "manual_axis_type"):
+        return frozenset(aval.manual_axis_type.varying)
+    return frozenset(aval.vma)
+
+
+_VARYING = "manual_axis_type"
+if _VARYING not in inspect.signature(jax.ShapeDtypeStruct.__init__).parameters:
+    _VARYING = "vma"
+
+
+def result_type(shape, dtype, varying: frozenset[str] = frozenset()) -> jax.ShapeDtypeStruct:
+    """Type of a result that may differ along the given manual axes."""
+    if not varying:
+        return jax.ShapeDtypeStruct(shape, dtype)
+    kind = varying if _VARYING == "vma" else jax.sharding.ManualAxisType(varying=varying)
+    return jax.ShapeDtypeStruct(shape, dtype, **{_VARYING: kind})
+
+
+def as_varying(x, axes: frozenset[str]):
+    """x, said to differ along `axes` too."""
+    missing = tuple(sorted(axes - varying_axes(x)))
+    return jax.lax.pcast(x, missing, to="varying") if missing else x
+
+
+# ---- processes and devices ---------------------------------------------------------------------
+
+
+def process_identity() -> tuple[int, int]:
+    """(index of this process, number of processes)."""
     index, count, client = _distributed()
+    return (index, count) if client is not None else (0, 1)
+
+
+def job_name() -> str:
+    """Name of the job, equal on all its processes and unlike that of any other job. Several
+    processes that do not run under jax.distributed are jobs of their own."""
+    _, count, client = _distributed()
     if count == 1 or client is None:
-        return 0, 1, f"p{os.getpid()}"
+        return f"p{os.getpid()}"
     key = "meshlinalg/job"
     try:  # whoever comes first names it
         client.key_value_set(key, os.urandom(8).hex())
     except Exception:  # the client's own exception type: the key exists
         pass
-    job = client.blocking_key_value_get(key, 60_000)
-    return index, count, job
+    return client.blocking_key_value_get(key, 60_000)
 
 
 def _distributed():
@@ -82,3 +140,13 @@ def _distributed():
 
     state = distributed.global_state
     return state.process_id or 0, state.num_processes or 1, state.client
+
+
+def cuda_version() -> int | None:
+    """Version of CUDA that JAX's GPU backend runs on (12090 for 12.9); None without one. Starts
+    the backends: called for a computation, which is about to do so anyway."""
+    from jax.extend import backend
+
+    client = backend.get_backend()
+    found = re.search(r"cuda\s+(\d+)", client.platform_version)
+    return int(found[1]) if client.platform in ("gpu", "cuda") and found else None

@@ -24,6 +24,8 @@ TARGETS = ("potrf", "potrs", "posv", "potri", "poinv", "syevd", "syevd_values")
 
 _lock = threading.Lock()
 _registered = False
+_process: tuple[int, int] | None = None  # (index, count) that the library knows
+_cuda: bool | None = None  # whether the library knows JAX's CUDA; None: not asked yet
 
 
 class _Symbol(ctypes.Structure):
@@ -65,6 +67,8 @@ def library() -> ctypes.CDLL:
     lib.mla_xla_set_timeout.restype = None
     lib.mla_xla_set_timeout.argtypes = (ctypes.c_double,)
     lib.mla_xla_meetings.restype = ctypes.c_int64
+    lib.mla_cuda_setup.restype = ctypes.c_int
+    lib.mla_cuda_setup.argtypes = (ctypes.c_int, ctypes.POINTER(ctypes.c_char_p), ctypes.c_size_t)
     table = _scipy_symbols()
     if lib.mla_host_blas(None, table, len(table)) != 0:
         raise ImportError(
@@ -95,29 +99,58 @@ def _scipy_symbols() -> ctypes.Array:
 
 
 def register() -> None:
-    """Makes the routines known to XLA, once; and this process to the library."""
-    global _registered
-    if _registered:
+    """Before a call is traced: makes the routines known to XLA, once, and tells the library
+    which process this is and which CUDA JAX uses, when there is something new to tell."""
+    global _registered, _process, _cuda
+    identity = compat.process_identity()
+    if _registered and _process == identity and _cuda is not None:
         return
     with _lock:
-        if _registered:
-            return
         lib = library()
-        index, count, job = compat.process_identity()
-        if lib.mla_xla_set_process(index, count, job.encode()) != 0:
-            raise RuntimeError(f"meshlinalg: process {index} of {count}, job {job!r} is not valid")
-        instantiate = jax.ffi.pycapsule(lib.mla_xla_instantiate)
-        for target in TARGETS:
-            execute = jax.ffi.pycapsule(getattr(lib, f"mla_xla_{target}"))
-            jax.ffi.register_ffi_target(
-                PREFIX + target, {"instantiate": instantiate, "execute": execute}, platform="cpu"
-            )
-            jax.ffi.register_ffi_target(
-                PREFIX + target,
-                jax.ffi.pycapsule(getattr(lib, f"mla_xla_{target}_cuda")),
-                platform="CUDA",
-            )
-        _registered = True
+        if not _registered:
+            _register_targets(lib)
+            _registered = True
+        if _process != identity:
+            _set_process(lib, *identity)
+            _process = identity
+        if _cuda is None:
+            _cuda = _set_up_cuda(lib)
+
+
+def _register_targets(lib: ctypes.CDLL) -> None:
+    instantiate = jax.ffi.pycapsule(lib.mla_xla_instantiate)
+    for target in TARGETS:
+        for platform, suffix in (("cpu", ""), ("CUDA", "_cuda")):
+            execute = jax.ffi.pycapsule(getattr(lib, f"mla_xla_{target}{suffix}"))
+            handlers = {"instantiate": instantiate, "execute": execute}
+            jax.ffi.register_ffi_target(PREFIX + target, handlers, platform=platform)
+
+
+def _set_process(lib: ctypes.CDLL, index: int, count: int) -> None:
+    job = compat.job_name()
+    if lib.mla_xla_set_process(index, count, job.encode()) != 0:
+        raise RuntimeError(f"meshlinalg: process {index} of {count}, job {job!r} is not valid")
+
+
+def _set_up_cuda(lib: ctypes.CDLL) -> bool:
+    """Says which CUDA libraries belong to JAX; False if JAX has no GPU."""
+    version = compat.cuda_version()
+    if version is None:
+        return False
+    folders = [folder.encode() for folder in _nvidia_folders(version // 1000)]
+    table = (ctypes.c_char_p * len(folders))(*folders)
+    if lib.mla_cuda_setup(version // 1000, table, len(folders)) != 0:
+        raise RuntimeError("meshlinalg: " + lib.mla_message(None).decode(errors="replace"))
+    return True
+
+
+def _nvidia_folders(major: int) -> list[str]:
+    """Folders of the CUDA libraries that pip has installed."""
+    names = ("cu13",) if major >= 13 else ("cublas", "cusolver", "cusparse", "nvjitlink")
+    spec = importlib.util.find_spec("nvidia")
+    roots = list(spec.submodule_search_locations or ()) if spec else []
+    found = (pathlib.Path(root, name, "lib") for root in roots for name in (*names, "nccl"))
+    return [str(folder) for folder in found if folder.is_dir()]
 
 
 def set_timeout(seconds: float | None) -> None:

@@ -6,10 +6,6 @@ from __future__ import annotations
 import operator
 
 import jax
-import jax.numpy as jnp
-
-from . import _jax_compat as compat
-from ._sharding import Plan
 
 _PRECISIONS = (None, "default", "high", "highest")
 
@@ -40,28 +36,37 @@ def check_tile(tile_size) -> int:
     return value
 
 
-def check_flag(value, name: str) -> bool | None:
-    if value is None or isinstance(value, bool):
+def check_bool(value, name: str) -> bool:
+    if isinstance(value, bool):
         return value
-    raise TypeError(f"{name} must be True, False or None, got {value!r}")
+    raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
-def complete(a, plan: Plan, lower: bool | None):
-    """The Hermitian matrix of which one triangle is given; None: a is full as it is."""
+def triangle(lower) -> str | None:
+    """What is read of a matrix, from lower=."""
     if lower is None:
-        return a
-    row, col = jnp.indices(a.shape, sparse=True)
-    return jnp.where(row >= col if lower else row <= col, a, mirror(a, plan))
+        return None
+    return "lower" if check_bool(lower, "lower") else "upper"
 
 
-def symmetrize(a, plan: Plan):
-    """(A + A^H) / 2, as jnp.linalg does."""
-    return (a + mirror(a, plan)) / 2
+def cholesky_fill(upper, symmetrize_input) -> str:
+    upper = check_bool(upper, "upper")
+    mean = check_bool(symmetrize_input, "symmetrize_input")
+    return "mean" if mean else "upper" if upper else "lower"
 
 
-def mirror(a, plan: Plan):
-    """A^H, laid out like a: no device gets more than its shard."""
-    turned = jnp.conj(a.T)
-    if plan.mesh is None:
-        return turned
-    return compat.reshard(turned, plan.mesh, plan.spec if plan.spec is not None else plan.in_spec)
+def eigh_fill(UPLO, symmetrize_input) -> str:
+    if UPLO not in (None, "L", "U", "l", "u"):
+        raise ValueError(f"UPLO={UPLO!r}, expected 'L' or 'U'")
+    mean = check_bool(symmetrize_input, "symmetrize_input")
+    return "mean" if mean else "upper" if UPLO in ("U", "u") else "lower"
+
+
+def common(fill, tile_size, precision=None, **flags) -> dict:
+    """Keyword arguments of the ..._planned functions."""
+    check_precision(precision)
+    return {
+        "fill": fill,
+        "nb": check_tile(tile_size),
+        **{name: check_bool(value, name) for name, value in flags.items()},
+    }

@@ -4,14 +4,15 @@
 The library wants rank p to hold rows [p*lc, (p+1)*lc) of A, row-major. What a caller has is
 brought there in the way that moves least:
 
-    P("x", None)      nothing to do
-    P(None, "x")      transposed (and conjugated) on each device: A is Hermitian
-    P("x", "y")       resharded by XLA to P(("x", "y"), None), and back
-    replicated        each device takes its rows; the result is gathered again
-    one device        P = 1
+    rows        P("x", None)    nothing to do
+    columns     P(None, "x")    transposed (and conjugated) on each device: A is Hermitian
+    grid        P("x", "y")     resharded by XLA to P(("x", "y"), None), and back
+    replicated                  each device takes its rows; the result is gathered again
+    single                      one device, one rank
+    shard                       the caller's own shard_map: rows already
 
 Ranks are numbered as the shards along the sharded axes. Axes of the mesh that are not used
-hold copies: each copy is solved by a group of its own.
+hold copies: each copy is worked on by a group of its own.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Group:
 ALONE = Group()
 
 
+@functools.lru_cache(maxsize=256)
 def group_of(mesh: Mesh | AbstractMesh, axes: tuple[str, ...]) -> Group:
     others = tuple(name for name in mesh.axis_names if name not in axes)
     shape = dict(mesh.shape)
@@ -97,10 +99,11 @@ def _ordinal(device) -> int:
 @dataclasses.dataclass(frozen=True)
 class Place:
     """Mesh and spec of an array; no mesh: one device. spec None: not known (automatic axes
-    inside a program)."""
+    inside a program, or an array that is on no mesh yet)."""
 
-    mesh: Mesh | AbstractMesh | None
-    spec: P | None
+    mesh: Mesh | AbstractMesh | None = None
+    spec: P | None = None
+    fixed: bool = False  # on one device by the caller's wish
 
 
 def _entries(spec: P, ndim: int) -> tuple[tuple[str, ...], ...]:
@@ -115,19 +118,20 @@ def _from_entries(*entries: tuple[str, ...]) -> P:
     return P(*(None if not e else e[0] if len(e) == 1 else e for e in entries))
 
 
-def check_spec(spec, mesh, ndim, name="spec") -> P:
-    """A PartitionSpec for an array of `ndim` dimensions on this mesh, or a ValueError."""
+def check_spec(spec, mesh, ndim) -> P:
+    """A PartitionSpec for an array of `ndim` dimensions on this mesh, or an error."""
     if not isinstance(spec, P):
-        raise TypeError(f"{name} must be a jax.sharding.PartitionSpec, got {spec!r}")
+        raise TypeError(f"spec must be a jax.sharding.PartitionSpec, got {spec!r}")
     if len(spec) > ndim:
-        raise ValueError(f"{name}={spec} has {len(spec)} entries for an array of {ndim} dimensions")
-    for entry in spec:
-        if entry is P.UNCONSTRAINED:
-            raise ValueError(f"{name}={spec}: every dimension must be given")
+        raise ValueError(f"spec={spec} has {len(spec)} entries, expected at most {ndim}")
+    if P.UNCONSTRAINED in tuple(spec):
+        raise ValueError(f"spec={spec}: expected every dimension to be given")
     used = [axis for entry in _entries(spec, ndim) for axis in entry]
     for axis in used:
         if axis not in mesh.axis_names:
-            raise ValueError(f"{name}={spec}: the mesh has axes {mesh.axis_names}, not {axis!r}")
+            raise ValueError(f"spec={spec}: the mesh has axes {mesh.axis_names}, not {axis!r}")
+    if len(set(used)) < len(used):
+        raise ValueError(f"spec={spec}: expected each axis once")
     return spec
 
 
@@ -136,12 +140,15 @@ def place_of(x, mesh, spec, name: str) -> Place:
     if mesh is not None and not isinstance(mesh, Mesh | AbstractMesh):
         raise TypeError(f"mesh must be a jax.sharding.Mesh, got {mesh!r}")
     found = _traced_place(x) if isinstance(x, compat.Tracer) else _concrete_place(x, mesh, name)
-    if mesh is not None:
-        if found.mesh is not None and not _same_mesh(found.mesh, mesh):
-            if isinstance(x, compat.Tracer):
-                raise ValueError(f"{name} lies on the mesh {found.mesh}, but mesh={mesh}")
-            found = Place(None, None)
-        found = Place(mesh, found.spec if found.mesh is not None else None)
+    if mesh is not None and found.mesh is None:
+        found = Place(mesh)
+    elif mesh is not None:
+        if _same_mesh(found.mesh, mesh):
+            found = Place(mesh, found.spec)
+        elif isinstance(x, compat.Tracer):
+            raise ValueError(f"{name} lies on the mesh {found.mesh}, but mesh={mesh}")
+        else:
+            found = Place(mesh)
     if spec is not None:
         if found.mesh is None:
             raise ValueError(f"spec={spec} needs a mesh: {name} is on one device; pass mesh=")
@@ -161,7 +168,7 @@ def _traced_place(x) -> Place:
     if mesh is None or mesh.empty:
         mesh = compat.context_mesh()
         if mesh is None:
-            return Place(None, None)
+            return Place()
     types = compat.axis_types(mesh)
     if compat.AxisType.Manual in types.values():
         left = [a for a, t in types.items() if t != compat.AxisType.Manual and mesh.shape[a] > 1]
@@ -170,21 +177,19 @@ def _traced_place(x) -> Place:
                 f"called inside a shard_map that leaves the mesh axes {left} automatic or explicit;"
                 " make all axes manual and use meshlinalg.shard"
             )
-        return Place(None, None)  # the local shard is this device's own problem
+        return Place()  # the local shard is this device's own problem
     explicit = any(t == compat.AxisType.Explicit for t in types.values())
     return Place(mesh, sharding.spec if explicit and not sharding.mesh.empty else None)
 
 
 def _concrete_place(x, mesh, name: str) -> Place:
-    sharding = getattr(x, "sharding", None)
-    if sharding is None or isinstance(sharding, SingleDeviceSharding):
-        return Place(None, None)
+    sharding = x.sharding
     if isinstance(sharding, NamedSharding):
         return Place(sharding.mesh, sharding.spec)
-    if len(sharding.device_set) == 1:
-        return Place(None, None)
+    if isinstance(sharding, SingleDeviceSharding) or len(sharding.device_set) == 1:
+        return Place(fixed=x.committed)
     if mesh is not None:
-        return Place(None, None)
+        return Place()
     raise ValueError(
         f"{name} has the sharding {sharding}, expected a NamedSharding; put it on a mesh with "
         "jax.device_put, or pass mesh="
@@ -200,10 +205,11 @@ class Plan:
     argument of jit, and part of the structure of a CholeskyFactor."""
 
     n: int
-    kind: str  # "single", "rows", "columns", "grid", "replicated"
+    kind: str
     mesh: Mesh | AbstractMesh | None = None
     axes: tuple[str, ...] = ()
-    spec: P | None = None  # of the caller's matrix; None: not known
+    spec: P | None = None  # of the caller's matrix, where it has to be restored
+    local: int | None = None  # rows of a shard, where the caller has chosen them
 
     @functools.cached_property
     def group(self) -> Group:
@@ -216,44 +222,61 @@ class Plan:
     @property
     def lc(self) -> int:
         """Rows of a rank."""
-        return -(-self.n // self.ranks)
+        return self.local if self.local is not None else -(-self.n // self.ranks)
 
     @property
-    def rows_spec(self) -> P:
-        """Of the canonical form: shards of rows."""
-        return _from_entries(self.axes, ())
+    def mapped(self) -> bool:
+        """Whether arrays are global, and each device gets its part by shard_map."""
+        return self.kind not in ("single", "shard")
 
-    @property
-    def row_entry(self):
-        return self.rows_spec[0]
+    def on(self, mesh: Mesh | AbstractMesh | None) -> Plan:
+        return self if mesh is None or mesh.empty else dataclasses.replace(self, mesh=mesh)
 
     def map(self, f, in_specs, out_specs):
         """f on the shards of each device."""
-        if self.mesh is None:
-            return f
-        return compat.shard_map(f, self.mesh, in_specs, out_specs)
+        return compat.shard_map(f, self.mesh, in_specs, out_specs) if self.mapped else f
 
-    # The matrix: global before shard_map, its spec there, local inside.
-    def enter(self, a):
-        if self.kind == "grid" or (self.mesh is not None and self.spec is None):
-            return compat.reshard(a, self.mesh, self.in_spec)
-        return a
+    # The matrix outside of the map: global.
 
     @property
-    def in_spec(self) -> P:
+    def rows_spec(self) -> P:
+        """Of shards of rows."""
+        return _from_entries(self.axes, ())
+
+    @property
+    def matrix_spec(self) -> P:
+        """Of a matrix that enters the map or leaves it."""
         if self.kind == "columns":
             return _from_entries((), self.axes)
-        if self.kind == "replicated":
-            return P(None, None)
-        return self.rows_spec
+        return P(None, None) if self.kind == "replicated" else self.rows_spec
 
-    def local_rows(self, a):
-        """This rank's rows of A; zeros below row n, which nobody reads."""
-        if self.kind == "columns":
-            return jnp.conj(a.T)
-        if self.kind == "replicated":
-            return self.take_rows(a)
-        return a
+    def enter(self, a):
+        return compat.reshard(a, self.mesh, self.matrix_spec) if self.mapped else a
+
+    def leave(self, x):
+        return compat.reshard(x, self.mesh, self.spec) if self.kind == "grid" and self.spec else x
+
+    # And inside: one device.
+
+    def local_rows(self, a, fill: str | None = None):
+        """This rank's rows of A. What lies below row n is never read.
+
+        fill: "lower" or "upper" reads that triangle alone and completes the other, "mean" takes
+        (A + A^H) / 2, None expects all of A.
+        """
+        if self.kind == "columns":  # rows of A^H, and so the other triangle
+            a = jnp.conj(a.T)
+            fill = {"lower": "upper", "upper": "lower"}.get(fill, fill)
+        elif self.kind == "replicated":
+            a = self.take_rows(a)
+        if fill is None:
+            return a
+        other = self.turn(a)
+        if fill == "mean":
+            return (a + other) / 2
+        row = self.group.rank() * self.lc + jnp.arange(a.shape[0])[:, None]
+        col = jnp.arange(a.shape[1])
+        return jnp.where(row >= col if fill == "lower" else row <= col, a, other)
 
     def take_rows(self, a):
         """This rank's rows of an array that every device has in full."""
@@ -262,92 +285,109 @@ class Plan:
             return jax.lax.dynamic_slice_in_dim(a, first, self.lc, axis=0)
         return jnp.take(a, first + jnp.arange(self.lc), axis=0, mode="fill", fill_value=0)
 
-    # A Hermitian result like A.
-    @property
-    def out_spec(self) -> P:
-        return self.in_spec
+    def columns(self, rows):
+        """This rank's columns of a matrix of which it has the rows: [lc * ranks, lc]."""
+        square = self.lc * self.ranks
+        if square > rows.shape[1]:
+            rows = jnp.pad(rows, ((0, 0), (0, square - rows.shape[1])))
+        if not self.axes:
+            return rows
+        return jax.lax.all_to_all(rows, self.axes, split_axis=1, concat_axis=0, tiled=True)
 
-    def local_result(self, rows):
+    def turn(self, rows):
+        """Rows of X^H from rows of X."""
+        return jnp.conj(self.columns(rows).T)[:, : rows.shape[1]]
+
+    def local_matrix(self, rows, hermitian: bool = False):
+        """A result, of which this rank has the rows, as A came."""
         if self.kind == "columns":
-            return jnp.conj(rows.T)
+            return jnp.conj(rows.T) if hermitian else self.columns(rows)
         if self.kind == "replicated":
-            return self.gather_rows(rows)
+            return jax.lax.all_gather(rows, self.axes, axis=0, tiled=True)[: self.n]
         return rows
 
-    def gather_rows(self, rows):
-        """All rows, on every device."""
-        return jax.lax.all_gather(rows, self.axes, axis=0, tiled=True)[: self.n]
 
-    def leave(self, x):
-        """A matrix in out_spec back to the caller's layout."""
-        if self.mesh is not None and self.spec is not None and self.kind == "grid":
-            return compat.reshard(x, self.mesh, self.spec)
-        return x
-
-    # A result that is not Hermitian: by rows, then as A was.
-    @property
-    def general_spec(self) -> P:
-        return P(None, None) if self.kind == "replicated" else self.rows_spec
-
-    def local_general(self, rows):
-        return self.gather_rows(rows) if self.kind == "replicated" else rows
-
-    def leave_general(self, x):
-        if self.mesh is None or self.kind in ("rows", "replicated") or self.spec is None:
-            return x
-        return compat.reshard(x, self.mesh, self.spec)
-
-    def transpose(self, x):
-        """Conjugate transpose of a global n x n array that lies as `general_spec` says."""
-        if self.mesh is None:
-            return jnp.conj(x.T)
-        return compat.reshard(jnp.conj(x.T), self.mesh, self.general_spec)
-
-
-def plan_of(a, mesh, spec, name: str = "a") -> tuple[Any, Plan]:
-    """(A where it will be worked on, its plan). A is checked: square, of a supported type."""
+def check_matrix(a, name: str = "a"):
+    """a as a JAX array: a matrix of a supported type."""
     a = as_array(a, name)
     if a.ndim != 2:
         raise ValueError(
-            f"{name} must be a matrix, got shape {a.shape}; for a batch, call once a matrix "
-            "(jax.lax.map)"
+            f"{name} must be a matrix, got shape {a.shape}; a batch is a matter of jax.vmap"
         )
-    if a.shape[0] != a.shape[1]:
-        raise ValueError(f"{name} must be square, got shape {a.shape}")
+    return a
+
+
+def plan_of(a, mesh, spec, near=None) -> tuple[Any, Plan]:
+    """(A where it will be worked on, its plan). A is checked: square, of a supported type.
+    If A is on no mesh, it goes to the one of `near`, the right-hand sides."""
+    a = check_matrix(a)
     n = a.shape[0]
-    place = place_of(a, mesh, spec, name)
+    if a.shape[1] != n:
+        raise ValueError(f"a must be square, got shape {a.shape}")
+    place = place_of(a, mesh, spec, "a")
+    if place.mesh is None and near is not None:
+        other = place_of(near, None, None, "b")
+        if other.mesh is not None and place.fixed:
+            raise ValueError(
+                f"a is on one device, {a.sharding}, but b on the mesh {other.mesh}; put both on "
+                "the mesh with jax.device_put, or pass mesh="
+            )
+        place = Place(other.mesh)
     if place.mesh is None:
         return a, Plan(n, "single")
-    if place.spec is None:
-        rows, cols = _free_axes(place.mesh), ()
-        known = None
-        if n % math.prod(place.mesh.shape[x] for x in rows):
-            rows, known = (), P(None, None)
-    else:
-        rows, cols = _entries(check_spec(place.spec, place.mesh, 2, "spec"), 2)
-        known = place.spec
     m = place.mesh
-    if rows and cols and n % math.prod(m.shape[x] for x in rows + cols) == 0:
-        plan = Plan(n, "grid", m, rows + cols, known)
-    elif rows and cols:  # too few rows for all devices: copies along the second axis
-        plan = Plan(n, "grid", m, rows, known)
-    elif rows:
-        plan = Plan(n, "rows", m, rows, known)
+    sizes = dict(m.shape)
+    everything = tuple(m.axis_names)
+    known = place.spec is not None
+    rows, cols = _entries(place.spec, 2) if known else (everything, ())
+    for dim, axes in enumerate((rows, cols) if known else ()):
+        count = math.prod(sizes[x] for x in axes)
+        if n % count:
+            raise ValueError(
+                f"spec={place.spec}: dimension {dim} of a has {n} elements, which {count} devices "
+                "do not divide; leave it replicated and pass mesh="
+            )
+    even = n % math.prod(sizes[x] for x in rows + cols) == 0
+    if rows and cols:  # if there are too few rows for all devices: copies along the second axis
+        plan = Plan(n, "grid", m, rows + cols if even else rows, place.spec)
+    elif rows and even:
+        plan = Plan(n, "rows", m, rows)
     elif cols:
-        plan = Plan(n, "columns", m, cols, known)
+        plan = Plan(n, "columns", m, cols)
     else:
-        plan = Plan(n, "replicated", m, _free_axes(m), P(None, None))
-    if plan.spec is not None and plan.kind != "replicated":
-        for dim, axes in enumerate(_entries(plan.spec, 2)):
-            size = math.prod(m.shape[x] for x in axes)
-            if n % size:
-                raise ValueError(
-                    f"spec={plan.spec}: dimension {dim} of {name} has {n} elements, which {size} "
-                    "devices do not divide; leave it replicated and pass mesh="
-                )
+        plan = Plan(n, "replicated", m, everything)
     if not isinstance(a, compat.Tracer) and not _on(a, m):
-        a = jax.device_put(
-            a, NamedSharding(m, plan.spec if plan.spec is not None else plan.in_spec)
+        a = jax.device_put(a, NamedSharding(m, place.spec if known else plan.matrix_spec))
+    return a, plan
+
+
+def shard_plan(a, axis_name) -> tuple[Any, Plan]:
+    """(A, its plan) inside the caller's shard_map, where `a` is this device's rows."""
+    axes = (axis_name,) if isinstance(axis_name, str) else axis_name
+    if not isinstance(axes, tuple) or not axes or not all(isinstance(x, str) for x in axes):
+        raise TypeError(f"axis_name must be a name or a tuple of names, got {axis_name!r}")
+    a = check_matrix(a)
+    mesh = compat.context_mesh()
+    types = {} if mesh is None else compat.axis_types(mesh)
+    for axis in axes:
+        if types.get(axis) != compat.AxisType.Manual:
+            manual = tuple(x for x, t in types.items() if t == compat.AxisType.Manual)
+            raise ValueError(
+                f"axis_name={axis_name!r}, expected axes of a jax.shard_map around this call, "
+                f"which has {manual or 'none'}"
+            )
+    left = [x for x, t in types.items() if t != compat.AxisType.Manual and mesh.shape[x] > 1]
+    if left:
+        raise ValueError(
+            f"the shard_map leaves the mesh axes {left} automatic or explicit; make "
+            "all of them manual"
+        )
+    lc, n = a.shape
+    plan = Plan(n, "shard", mesh, axes, local=lc)
+    if lc * plan.ranks < n:
+        raise ValueError(
+            f"a has the local shape {a.shape} on {plan.ranks} devices: {lc * plan.ranks} rows, "
+            f"expected {n} or more (rows beyond {n} are ignored)"
         )
     return a, plan
 
@@ -355,10 +395,6 @@ def plan_of(a, mesh, spec, name: str = "a") -> tuple[Any, Plan]:
 def _on(a, mesh) -> bool:
     sharding = getattr(a, "sharding", None)
     return isinstance(sharding, NamedSharding) and sharding.mesh == mesh
-
-
-def _free_axes(mesh) -> tuple[str, ...]:
-    return tuple(mesh.axis_names)
 
 
 def as_array(x, name: str):
@@ -381,57 +417,68 @@ def as_array(x, name: str):
 class Sides:
     """How right-hand sides go in and x comes out."""
 
-    rows: bool  # cut like A (else: every rank has all of b)
+    rows: bool = False  # cut like A (else: every rank has all of b)
     spec: P | None = None  # of the caller's b, for x; None: whatever comes
     vector: bool = False
+    split: bool = False  # complex b, real A: real and imaginary parts as columns of their own
 
-    def in_spec(self, plan: Plan) -> P:
-        return P(plan.row_entry, None) if self.rows else P(None, None)
+    def matrix_spec(self, plan: Plan) -> P:
+        return plan.rows_spec if self.rows else P(None, None)
 
     def enter(self, b, plan: Plan):
         if self.vector:
             b = b[:, None]
-        if plan.mesh is None:
-            return b
-        return compat.reshard(b, plan.mesh, self.in_spec(plan))
+        if plan.mapped:
+            b = compat.reshard(b, plan.mesh, self.matrix_spec(plan))
+        return jnp.concatenate([b.real, b.imag], axis=1) if self.split else b
 
     def leave(self, x, plan: Plan):
-        if plan.mesh is not None and self.spec is not None:
-            spec = (
-                self.spec if not self.vector else P(*self.spec, *((None,) * (2 - len(self.spec))))
-            )
-            x = compat.reshard(x, plan.mesh, spec)
+        if self.split:
+            k = x.shape[1] // 2
+            x = jax.lax.complex(x[:, :k], x[:, k:])
+        if plan.mapped and self.spec is not None:
+            x = compat.reshard(x, plan.mesh, _from_entries(*_entries(self.spec, 2)))
         return x[:, 0] if self.vector else x
 
 
-def sides_of(b, plan: Plan, name: str = "b"):
-    """(b where it is worked on, how it lies)."""
-    b = as_array(b, name)
+def sides_of(a, b, plan: Plan):
+    """(A and b of one type, or a real A and a complex b; how b lies)."""
+    b = as_array(b, "b")
     if b.ndim not in (1, 2):
-        raise ValueError(f"{name} must have one or two dimensions, got shape {b.shape}")
-    if b.shape[0] != plan.n:
-        raise ValueError(f"{name} must have {plan.n} rows as a has, got shape {b.shape}")
-    vector = b.ndim == 1
-    if plan.mesh is None:
-        return b, Sides(False, None, vector)
-    place = place_of(b, None, None, name)
+        raise ValueError(f"b must have one or two dimensions, got shape {b.shape}")
+    if plan.kind == "shard":
+        if b.shape[0] not in (plan.n, plan.lc):
+            raise ValueError(
+                f"b must have {plan.n} rows (replicated) or {plan.lc} (sharded like a), got the "
+                f"local shape {b.shape}"
+            )
+    elif b.shape[0] != plan.n:
+        raise ValueError(f"b must have {plan.n} rows as a has, got shape {b.shape}")
+    dtype = jnp.result_type(a, b)
+    split = not jnp.iscomplexobj(a) and jnp.issubdtype(dtype, jnp.complexfloating)
+    b, sides = _lie(b.astype(dtype), plan)
+    a = a.astype(jnp.finfo(dtype).dtype if split else dtype)
+    return a, b, dataclasses.replace(sides, vector=b.ndim == 1, split=split)
+
+
+def _lie(b, plan: Plan):
+    """(b where it is worked on, how it lies)."""
+    if plan.kind == "shard":
+        return b, Sides(rows=b.shape[0] != plan.n)
+    if plan.kind == "single":
+        return b, Sides()
+    place = place_of(b, None, None, "b")
     if place.mesh is not None and not _same_mesh(place.mesh, plan.mesh):
-        raise ValueError(f"{name} lies on the mesh {place.mesh}, but a on {plan.mesh}")
+        raise ValueError(f"b lies on the mesh {place.mesh}, but a on {plan.mesh}")
     even = plan.n % plan.ranks == 0
-    if place.mesh is None or place.spec is None:
+    if place.spec is None:
         # Nothing is known: all of b on every device as long as that is less than a shard of A.
         many = b.size > plan.n * plan.n // plan.ranks
-        known = P(None, None) if place.mesh is None and not many else None
-        if not isinstance(b, compat.Tracer) and place.mesh is None and _committed(b):
+        if place.fixed:
             b = jax.device_put(b, NamedSharding(plan.mesh, P()))
-        return b, Sides(many and even, known, vector)
-    entries = _entries(place.spec, b.ndim)
-    sharded = any(entries)
-    return b, Sides(sharded and even, place.spec, vector)
-
-
-def _committed(x) -> bool:
-    return bool(getattr(x, "committed", False))
+        known = P(None, None) if place.mesh is None and not many else None
+        return b, Sides(many and even, known)
+    return b, Sides(any(_entries(place.spec, b.ndim)) and even, place.spec)
 
 
 # ---- eager calls are programs of their own ------------------------------------------------------
@@ -442,12 +489,26 @@ def _jitted(body, donate: tuple[int, ...]):
     return jax.jit(body, static_argnums=0, donate_argnums=tuple(i + 1 for i in donate))
 
 
-def run(body, static, *arrays, donate: tuple[int, ...] = ()):
+def run(body, static, *arrays, donate: tuple[int, ...] = (), delete: tuple[int, ...] = ()):
     """body(static, *arrays): in the program that is being traced, else in one of its own.
 
     Inside a program each call is traced anew, with its own call number; outside, programs are
-    kept by their static part.
+    kept by their static part. Outside, the arrays `donate` lend their memory to results, and
+    the arrays `delete`, which no result can take the place of, go when they have been read.
     """
     if any(isinstance(x, compat.Tracer) for x in arrays):
         return body(static, *arrays)
-    return _jitted(body, donate)(static, *arrays)
+    out = _jitted(body, donate)(static, *arrays)
+    for i in delete:
+        arrays[i].delete()
+    return out
+
+
+def overwriting(plan: Plan, a: bool, b: bool = False) -> dict[str, tuple[int, ...]]:
+    """Arguments of `run` for overwrite_a and overwrite_b: a shard of rows is worked on where it
+    lies, any other layout is copied from."""
+    in_place = plan.kind in ("rows", "single")
+    return {
+        "donate": (0,) * (a and in_place) + (1,) * b,
+        "delete": (0,) * (a and not in_place),
+    }

@@ -3,38 +3,36 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec as P
 
-from . import _ffi, _options
-from ._sharding import Plan, Sides, plan_of, run, sides_of
-
-
-@dataclasses.dataclass(frozen=True)
-class _Static:
-    plan: Plan
-    sides: Sides
-    nb: int
-    lower: bool | None
-    keep: bool  # also return the factor: what a donated A becomes
+from . import _ops, _options
+from ._ops import Call
+from ._sharding import Plan, as_array, overwriting, plan_of, run, sides_of
 
 
-def _posv(s: _Static, a, b):
-    plan, sides = s.plan, s.sides
-    a = plan.enter(_options.complete(a, plan, s.lower))
-    b = sides.enter(b, plan)
-    rhs = _ffi.RHS_ROWS if sides.rows else _ffi.RHS_REPLICATED
+def _posv(call: Call, a, b):
+    x, info, *kept = _ops.posv(call, a, call.sides.enter(b, call.plan))
+    return *kept, call.sides.leave(x, call.plan), info
 
-    def local(a, b):
-        f, x, _, info = _ffi.posv(plan.local_rows(a), b, plan.group, n=plan.n, nb=s.nb, rhs=rhs)
-        return (x, info, f) if s.keep else (x, info)
 
-    b_spec = sides.in_spec(plan)
-    out_specs = (b_spec, P(), plan.rows_spec) if s.keep else (b_spec, P())
-    x, info, *rest = plan.map(local, (plan.in_spec, b_spec), out_specs)(a, b)
-    return (sides.leave(x, plan), info, *rest)
+def _info(call: Call, a):
+    _, info, *kept = _ops.potrf(call, a)
+    return *kept, info
+
+
+def solve_planned(a, b, plan: Plan, *, nb, fill, overwrite_a, overwrite_b, return_info):
+    """`solve` for a matrix whose plan is made."""
+    a, b, sides = sides_of(a, b, plan)
+    call = Call(plan, nb, fill, sides, keep=overwrite_a)
+    info = jnp.int32(0)
+    if b.size > 0:
+        how = overwriting(plan, overwrite_a, overwrite_b)
+        *_, x, info = run(_posv, call, a, b, **how)
+    else:  # no right-hand sides: there is still an info
+        x = b
+        if plan.n > 0 and return_info:
+            *_, info = run(_info, call, a, **overwriting(plan, overwrite_a))
+    return (x, info) if return_info else x
 
 
 def solve(
@@ -63,7 +61,9 @@ def solve(
       lower: None reads all of `a`. True or False reads only the lower or the upper triangle
         and completes the matrix from it (one transposition across the devices).
       overwrite_a, overwrite_b: donate the argument: its memory becomes the work space and the
-        array is deleted. Outside of ``jax.jit`` only; inside, the outer jit decides.
+        array is deleted, unless it has to be converted to another type. Outside of ``jax.jit``
+        only; inside, the outer jit decides (and can use a donated `a` only if it returns an
+        array like it: see `cho_factor`).
       mesh, spec: mesh and PartitionSpec of `a` where they cannot be seen: in a program with
         automatic axes, or for an array that is on no mesh yet.
       tile_size: width of the tiles; None: chosen from n, the devices and the type.
@@ -79,22 +79,18 @@ def solve(
       TypeError, ValueError: when traced, naming the argument, its value and what was expected.
 
     Accuracy: backward stable, the residual of a float64 system is a few units of rounding
-    times ||A|| ||x||. Cost: n^3/3 + 2 n^2 k multiply-adds pairs, shared by the devices (complex:
+    times ||A|| ||x||. Cost: n^3/3 + 2 n^2 k multiply-add pairs, shared by the devices (complex:
     four times as many); memory: the shards, plus 20 %.
     """
     _options.check_assume_a(assume_a)
-    _options.check_precision(precision)
-    nb = _options.check_tile(tile_size)
-    lower = _options.check_flag(lower, "lower")
-    a, plan = plan_of(a, mesh, spec)
-    b, sides = sides_of(b, plan)
-    dtype = jnp.promote_types(a.dtype, b.dtype)
-    info = jnp.int32(0)
-    if b.size == 0:
-        x = b.astype(dtype)
-    else:
-        donate = (0,) * bool(overwrite_a) + (1,) * bool(overwrite_b)
-        keep = bool(overwrite_a)
-        static = _Static(plan, sides, nb, lower, keep)
-        x, info, *_ = run(_posv, static, a.astype(dtype), b.astype(dtype), donate=donate)
-    return (x, info) if return_info else x
+    common = _options.common(
+        _options.triangle(lower),
+        tile_size,
+        precision,
+        overwrite_a=overwrite_a,
+        overwrite_b=overwrite_b,
+        return_info=return_info,
+    )
+    b = as_array(b, "b")
+    a, plan = plan_of(a, mesh, spec, near=b)
+    return solve_planned(a, b, plan, **common)

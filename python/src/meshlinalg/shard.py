@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The functions of `meshlinalg` on local shards, for use inside a jax.shard_map.
+
+    def step(a, b):                                    # a: this device's rows of A
+        x = meshlinalg.shard.solve(a, b, "x")
+        return jax.lax.psum(b @ x, "x")
+    jax.shard_map(step, mesh=mesh, in_specs=(P("x", None), P("x")), out_specs=P())
+
+`a` is (m, n), the rows of an n x n matrix that this device holds, in the order of `axis_name`;
+if all shards together have more than n rows, the last ones are ignored. `axis_name` is one axis
+of the mesh, or a tuple of them. All axes of the mesh must be manual. Options that are not listed
+here are those of the function with the same name in `meshlinalg`.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from . import _options
+from ._cholesky import CholeskyFactor, cho_factor_planned, cho_solve, cholesky_planned
+from ._eigh import EighResult, eigh_planned, eigvalsh_planned
+from ._inv import SlogdetResult, inv_planned, slogdet_planned
+from ._sharding import shard_plan
+from ._solve import solve_planned
+
+__all__ = [
+    "CholeskyFactor",
+    "EighResult",
+    "SlogdetResult",
+    "cho_factor",
+    "cho_solve",
+    "cholesky",
+    "det",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "slogdet",
+    "solve",
+]
+
+
+def _common(assume_a, lower, tile_size, precision, return_info) -> dict:
+    _options.check_assume_a(assume_a)
+    fill = _options.triangle(lower)
+    return _options.common(fill, tile_size, precision, overwrite_a=False, return_info=return_info)
+
+
+def solve(
+    a,
+    b,
+    axis_name,
+    *,
+    assume_a: str = "pos",
+    lower: bool | None = None,
+    tile_size: int | None = None,
+    precision=None,
+    return_info: bool = False,
+):
+    """Solves A x = b.
+
+    b is (n,) or (n, k), equal on all devices, and x too; or (m,) or (m, k), this device's rows,
+    and x too.
+    """
+    common = _common(assume_a, lower, tile_size, precision, return_info)
+    a, plan = shard_plan(a, axis_name)
+    return solve_planned(a, b, plan, overwrite_b=False, **common)
+
+
+def inv(
+    a,
+    axis_name,
+    *,
+    assume_a: str = "pos",
+    lower: bool | None = None,
+    tile_size: int | None = None,
+    precision=None,
+    return_info: bool = False,
+):
+    """This device's rows of the inverse."""
+    common = _common(assume_a, lower, tile_size, precision, return_info)
+    a, plan = shard_plan(a, axis_name)
+    return inv_planned(a, plan, **common)
+
+
+def slogdet(
+    a,
+    axis_name,
+    *,
+    assume_a: str = "pos",
+    lower: bool | None = None,
+    tile_size: int | None = None,
+    precision=None,
+    return_info: bool = False,
+):
+    """Sign and logarithm of the determinant, equal on all devices."""
+    common = _common(assume_a, lower, tile_size, precision, return_info)
+    a, plan = shard_plan(a, axis_name)
+    return slogdet_planned(a, plan, **common)
+
+
+def det(a, axis_name, *, return_info: bool = False, **options):
+    """Determinant, equal on all devices. Takes the options of `slogdet`."""
+    result, info = slogdet(a, axis_name, return_info=True, **options)
+    value = jnp.exp(result.logabsdet)
+    return (value, info) if _options.check_bool(return_info, "return_info") else value
+
+
+def cho_factor(
+    a, axis_name, *, lower: bool | None = None, tile_size: int | None = None, precision=None
+) -> CholeskyFactor:
+    """A factor for use inside this shard_map: its methods take and return local shards."""
+    common = _options.common(_options.triangle(lower), tile_size, precision, overwrite_a=False)
+    a, plan = shard_plan(a, axis_name)
+    return cho_factor_planned(a, plan, **common)
+
+
+def cholesky(
+    a,
+    axis_name,
+    *,
+    upper: bool = False,
+    symmetrize_input: bool = True,
+    tile_size: int | None = None,
+    precision=None,
+):
+    """This device's rows of L, or of U."""
+    fill = _options.cholesky_fill(upper, symmetrize_input)
+    common = _options.common(fill, tile_size, precision, overwrite_a=False)
+    a, plan = shard_plan(a, axis_name)
+    return cholesky_planned(a, plan, upper=upper, **common)
+
+
+def eigh(
+    a,
+    axis_name,
+    UPLO: str | None = None,
+    symmetrize_input: bool = True,
+    *,
+    tile_size: int | None = None,
+    return_info: bool = False,
+):
+    """Eigenvalues, equal on all devices, and this device's rows of the eigenvectors."""
+    return _eigen(eigh_planned, a, axis_name, UPLO, symmetrize_input, tile_size, return_info)
+
+
+def eigvalsh(
+    a,
+    axis_name,
+    UPLO: str | None = None,
+    *,
+    symmetrize_input: bool = True,
+    tile_size: int | None = None,
+    return_info: bool = False,
+):
+    """Eigenvalues, equal on all devices."""
+    return _eigen(eigvalsh_planned, a, axis_name, UPLO, symmetrize_input, tile_size, return_info)
+
+
+def _eigen(routine, a, axis_name, UPLO, symmetrize_input, tile_size, return_info):
+    fill = _options.eigh_fill(UPLO, symmetrize_input)
+    common = _options.common(fill, tile_size, overwrite_a=False, return_info=return_info)
+    a, plan = shard_plan(a, axis_name)
+    return routine(a, plan, **common)
