@@ -20,11 +20,12 @@
 
 #include "core/size.h"
 
-enum { LINE = 64, PROGRESS = 0, MET = 1, SPINS = 200, MAX_RANKS = 1 << 16 };
+enum { LINE = 64, PROGRESS = 0, MET = 1, YIELDS = 10, NO_YIELD = 200, MAX_RANKS = 1 << 16 };
 enum { ALIVE = 0, FAILING = 1, FAILED = 2 };
 enum { ABSENT = 0, PRESENT = 1, LEFT = 2 };
-/* How often a sleeper looks whether the processes it waits for are alive. */
-static const int64_t SLICE_NS = 50 * 1000000LL;
+/* Yields that take longer do not pay; how often a sleeper looks whether the processes it waits
+ * for are alive. */
+static const int64_t SLOW_NS = 50 * 1000LL, SLICE_NS = 50 * 1000000LL;
 
 typedef struct slot {
     alignas(LINE) _Atomic uint64_t count[2]; /* PROGRESS, MET: written by the rank itself */
@@ -69,21 +70,6 @@ static void wake(slot_t *sleeper, bool shared)
     if (atomic_exchange(&sleeper->asleep, 0u))
         (void)syscall(SYS_futex, (void *)&sleeper->asleep,
                       shared ? FUTEX_WAKE : FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-static void pause_a_little(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
-
-/* Looking again and again pays only if the others run meanwhile. */
-static int spins_for(int nranks)
-{
-    cpu_set_t cpus;
-    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 0;
-    return nranks <= CPU_COUNT(&cpus) ? SPINS : 0;
 }
 
 /* ---- failure ----------------------------------------------------------------------------- */
@@ -188,13 +174,31 @@ static mla_status_t look_for_lost(mlai_board_t *b, int count, int who, uint64_t 
     return MLA_OK;
 }
 
+/* Lets other threads run a few times, microseconds in all: with more ranks than cores the one
+ * that is waited for runs at once, ten times as fast as by sleep and wake-up. Where that takes
+ * long, others want the core: then this rank sleeps, to be preferred when it wakes, for some
+ * time. */
+static bool reached_soon(mlai_board_t *b, int count, int who, uint64_t value)
+{
+    if (b->no_yield > 0) {
+        b->no_yield--;
+        return false;
+    }
+    int64_t start = now_ns();
+    for (int i = 0; i < YIELDS; i++) {
+        sched_yield();
+        bool slow = now_ns() - start > SLOW_NS;
+        if (slow) b->no_yield = NO_YIELD;
+        if (reached(b, count, who, value)) return true;
+        if (slow) return false;
+    }
+    return false;
+}
+
 static mla_status_t wait_for(mlai_board_t *b, int count, int who, uint64_t value,
                              mlai_error_t *err)
 {
-    for (int i = 0; i <= b->spins; i++) {
-        if (reached(b, count, who, value)) return MLA_OK;
-        pause_a_little();
-    }
+    if (reached(b, count, who, value) || reached_soon(b, count, who, value)) return MLA_OK;
     slot_t *me = &b->mem->slot[b->rank];
     int64_t until = now_ns() + limit_ns(b->timeout_s);
     bool slept_long = false;
@@ -313,12 +317,8 @@ mla_status_t mlai_board_open(mlai_board_t *b, mlai_board_memory_t *mem, int rank
     if (!atomic_compare_exchange_strong(&mem->slot[rank].state, &absent, PRESENT))
         return mlai_fail(err, MLA_ARG, "rank %d has come twice", rank);
     int nranks = mlai_board_nranks(mem);
-    *b = (mlai_board_t){.mem = mem,
-                        .rank = rank,
-                        .nranks = nranks,
-                        .timeout_s = timeout_s,
-                        .shared = shared,
-                        .spins = spins_for(nranks)};
+    *b = (mlai_board_t){
+        .mem = mem, .rank = rank, .nranks = nranks, .timeout_s = timeout_s, .shared = shared};
     return MLA_OK;
 }
 

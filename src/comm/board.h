@@ -36,8 +36,8 @@ typedef struct mlai_board {
     mlai_board_memory_t *mem;
     int rank, nranks;
     double timeout_s;
-    bool shared; /* between processes */
-    int spins;   /* looks before a sleep */
+    bool shared;  /* between processes */
+    int no_yield; /* waits that go to sleep at once */
     uint64_t meetings;
     /* Whether the process of `rank` lives; NULL: all in one process. */
     bool (*alive)(void *owner, int rank);
