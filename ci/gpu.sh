@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# ci/gpu.sh [-o DIR] [PART...]: builds on a GPU machine and runs PARTs of
+#
+#   build unit tester python mp sanitizer bench big demo          (default: the first five)
+#
+# with the Python, JAX, nvcc and CMake that are there; nothing is installed or fetched. Each part
+# has a time limit; a part that fails does not stop the others. DIR (default $OUT, else build/gpu-out)
+# gets summary.txt, bench.jsonl, tester.jsonl and logs.tar.gz, brought up to date after each part.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+out=${OUT:-build/gpu-out}
+if [ "${1:-}" = -o ]; then out=$2; shift 2; fi
+[ $# -gt 0 ] || set -- build unit tester python mp
+build=build/gpu
+logs=build/gpu-logs
+PYTHON=${PYTHON:-python3}
+mkdir -p "$out" $logs
+rm -rf "${logs:?}"/*
+: >"$out/summary.txt"
+export PYTHONPATH=$PWD/python/src${PYTHONPATH:+:$PYTHONPATH} MESHLINALG_LIBRARY=$PWD/$build/libmeshlinalg.so
+export MESHLINALG_TIMEOUT_S=${MESHLINALG_TIMEOUT_S:-60} PYTHONUNBUFFERED=1 OPENBLAS_NUM_THREADS=1
+# Several ranks and the library's own windows share the card with XLA.
+export XLA_PYTHON_CLIENT_PREALLOCATE=false
+PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
+export MESHLINALG_BLAS=${MESHLINALG_BLAS:-$($PYTHON -c '
+import glob, os, scipy
+libs = os.path.join(os.path.dirname(os.path.dirname(scipy.__file__)), "scipy.libs")
+print(*sorted(glob.glob(os.path.join(libs, "libscipy_openblas*.so*")))[:1])')}
+failed=()
+
+say() { printf '%s\n' "$*" | tee -a "$out/summary.txt"; }
+
+# part NAME SECONDS LINES COMMAND...: runs it, limited; the last LINES of its log go to the summary.
+part() {
+    local name=$1 limit=$2 lines=$3 start=$SECONDS status; shift 3
+    timeout -s KILL "$limit" "$@" >"$logs/$name.log" 2>&1
+    status=$?
+    [ $status = 0 ] || failed+=("$name")
+    say "== $name: $([ $status = 0 ] && echo ok || echo "FAILED, status $status"), $((SECONDS - start)) s"
+    grep -v '^$' "$logs/$name.log" | tail -n "$lines" | cut -c1-400 | tee -a "$out/summary.txt"
+    tar czf "$out/logs.tar.gz" -C build gpu-logs
+}
+
+do_build() {
+    part build 400 3 bash -c "cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release \
+        -DMLA_CUDA_ARCHITECTURES=\$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader |
+            head -1 | tr -d .) && cmake --build $build && ls -l $build/libmeshlinalg.so"
+}
+
+do_unit() {
+    part unit 120 12 bash -c "bad=0; for u in $build/unit_*; do
+        grep -q -e --device tests/c/\$(basename \$u).c || continue
+        timeout -s KILL 100 \$u --device cuda || { bad=1; echo \$u failed; }; done; exit \$bad"
+}
+
+do_tester() {
+    part tester 150 8 $build/tester --device cuda --type s,d,c,z --n 0,1,7,64,130,333 --nb 0,32 \
+        --ranks 1,2,3,4,8
+    part tester-large 120 8 $build/tester --device cuda --type s,d,c,z --n 1000,1537 --ranks 1,4 \
+        --kind rand,cond:1e3 potrf posv poinv potri syevd
+    part tester-kinds 120 8 $build/tester --device cuda --type d,c --n 65,200 --nb 16 --ranks 1,3 \
+        --kind cluster,graded,identity,diag,onesplus,wilkinson,goe syevd syevj
+    part tester-fail 60 8 $build/tester --device cuda --type s,d,c,z --n 65,200 --nb 16 --ranks 1,3 \
+        --kind indef:0,indef:-1,indef:-2,nan:-2
+}
+
+do_python() {
+    part python 420 12 $PYTHON -m pytest -q -x --timeout-method=thread tests/python
+}
+
+do_mp() {
+    part mp 240 12 $PYTHON -m pytest -q tests/python -k 'process'
+}
+
+do_sanitizer() {
+    local tool
+    for tool in memcheck racecheck; do
+        part $tool 240 6 compute-sanitizer --tool $tool --error-exitcode 9 $build/tester \
+            --device cuda --type d,c --n 33,130 --nb 32 --ranks 1,2
+    done
+}
+
+do_bench() {
+    # The lines go to DIR as they come; the part's log has the rest.
+    part bench 400 40 bash -c "$PYTHON bench/python/bench_jax.py --routine solve,inv,eigh \
+        --dtype float64,float32 --n 1024,4096,8192,16384 --repeat 3 | tee '$out/bench.jsonl' |
+        $PYTHON bench/python/table.py"
+    part bench-tester 200 20 bash -c "$build/tester --device cuda --json --check n --repeat 3 \
+        --type d,s --n 4096,16384 --ranks 1,4 posv poinv syevd | tee '$out/tester.jsonl' |
+        $PYTHON bench/python/table.py"
+}
+
+do_big() {
+    part big 200 4 bash -c "$PYTHON bench/python/bench_jax.py --routine solve --dtype float64 \
+        --n 65536 --repeat 1 --in-place --impl meshlinalg | tee -a '$out/bench.jsonl' |
+        $PYTHON bench/python/table.py"
+}
+
+do_demo() {
+    part demo 240 30 $PYTHON examples/python/demo.py --out $logs/demo
+}
+
+say "$(git rev-parse --short HEAD 2>/dev/null || echo 'no git'), $(nvidia-smi \
+    --query-gpu=name,driver_version --format=csv,noheader | tr '\n' ' '), $(nvcc --version | tail -1)"
+[ -f "$MESHLINALG_LIBRARY" ] || [ "$1" = build ] || do_build
+for name in "$@"; do
+    if declare -F "do_$name" >/dev/null; then do_"$name"; else say "no part $name"; failed+=("$name"); fi
+done
+say "parts failed: ${failed[*]:-none}"
+[ ${#failed[@]} = 0 ]
