@@ -55,18 +55,18 @@ do_unit() {
 }
 
 do_tester() {
-    part tester 150 8 $build/tester --device cuda --type s,d,c,z --n 0,1,7,64,130,333 --nb 0,32 \
-        --ranks 1,2,3,4,8
-    part tester-large 120 8 $build/tester --device cuda --type s,d,c,z --n 1000,1537 --ranks 1,4 \
-        --kind rand,cond:1e3 potrf posv poinv potri syevd
-    part tester-kinds 120 8 $build/tester --device cuda --type d,c --n 65,200 --nb 16 --ranks 1,3 \
-        --kind cluster,graded,identity,diag,onesplus,wilkinson,goe syevd syevj
-    part tester-fail 60 8 $build/tester --device cuda --type s,d,c,z --n 65,200 --nb 16 --ranks 1,3 \
-        --kind indef:0,indef:-1,indef:-2,nan:-2
+    local all=potrf,posv,poinv,potri,syevd,syevj
+    local few="$build/tester --device cuda --n 65,200 --nb 0,16 --ranks 1,3"
+    part tester 150 8 $build/tester $all --device cuda --n 0,1,7,64,130,333 --nb 0,32 --ranks 1,2,3,4,8
+    part tester-large 120 8 $build/tester $all --device cuda --n 1000,1537 --nb 0 --ranks 1,4 \
+        --kind rand,cond:1e3
+    part tester-eigen 120 8 $few syevd,syevj --kind cluster,graded,identity,diag,onesplus,wilkinson,goe
+    part tester-fail 60 8 $few potrf,posv,poinv,potri --kind indef:0,indef:-1,indef:-2,nan:-2
+    part tester-nan 60 8 $few syevd,syevj --type d,c --kind nan:-2
 }
 
 do_python() {
-    part python 420 12 $PYTHON -m pytest -q -x --timeout-method=thread tests/python
+    part python 420 12 $PYTHON -m pytest -q tests/python
 }
 
 do_mp() {
@@ -87,7 +87,7 @@ do_bench() {
         --dtype float64,float32 --n 1024,4096,8192,16384 --repeat 3 | tee '$out/bench.jsonl' |
         $PYTHON bench/python/table.py"
     part bench-tester 200 20 bash -c "$build/tester --device cuda --json --check n --repeat 3 \
-        --type d,s --n 4096,16384 --ranks 1,4 posv poinv syevd | tee '$out/tester.jsonl' |
+        --type d,s --n 4096,16384 --nb 0 --ranks 1,4 posv,poinv,syevd | tee '$out/tester.jsonl' |
         $PYTHON bench/python/table.py"
 }
 
