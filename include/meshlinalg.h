@@ -276,6 +276,10 @@ MLA_API MLA_NODISCARD mla_status_t mla_host_blas(const char *path, const mla_sym
 MLA_API MLA_NODISCARD mla_status_t mla_cuda_setup(int major, const char *const *folders,
                                                   size_t count);
 
+/* Gives back what the library keeps for later CUDA contexts: library handles, streams, a memory
+ * pool. Contexts that exist are not touched. */
+MLA_API void mla_cuda_trim(void);
+
 #ifdef __cplusplus
 }
 #endif

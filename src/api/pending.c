@@ -3,13 +3,6 @@
 #include "algo/algo.h"
 
 #define WEAK __attribute__((weak))
-WEAK mla_status_t mlai_backend_create_cuda(const mla_context_options_t *o, mlai_error_t *e,
-                                           mlai_backend_t **b)
-{
-    (void)o;
-    (void)b;
-    return mlai_fail(e, MLA_UNSUPPORTED, "pending");
-}
 WEAK mla_status_t mla_comm_create_peer(const char *s, int n, int r, int o, double t,
                                        mla_comm_t **c)
 {

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/backend/cuda/kernel_list.h: the kernels, by name. A new kernel is a line here, a struct in
+ * kernels/kernel_args.h and a definition in a .cu file of kernels/:
+ *
+ *     X4(name)   mlai_name_s, _d, _c, _z      number MLAI_K_name + dtype
+ *     X2(name)   mlai_name_s, _d              number MLAI_K_name + real dtype
+ *     X1(name)   mlai_name                    number MLAI_K_name */
+#ifndef MLAI_KERNEL_LIST_H
+// clang-format off
+#define MLAI_KERNEL_LIST(X4, X2, X1) \
+    /* move.cu */                    \
+    X4(lacpy)                        \
+    X4(fill)                         \
+    X4(transpose)                    \
+    X4(permute)                      \
+    X2(sum_blocks)                   \
+    X1(info_first)                   \
+    X4(log_diag)                     \
+    X4(potrf_info)                   \
+    /* trtri.cu */                   \
+    X4(trtri_leaf)
+// clang-format on
+
+enum {
+#define X4(name) MLAI_K_##name, MLAI_K_##name##_d, MLAI_K_##name##_c, MLAI_K_##name##_z,
+#define X2(name) MLAI_K_##name, MLAI_K_##name##_d,
+#define X1(name) MLAI_K_##name,
+    MLAI_KERNEL_LIST(X4, X2, X1)
+#undef X4
+#undef X2
+#undef X1
+        MLAI_KERNELS
+};
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/backend/cuda/kernels/kernel_args.h: the one parameter of each kernel, by value. C, C++ and
+ * CUDA C; the same layout everywhere. Addresses are device memory, of the kernel's type unless
+ * said otherwise; leading dimensions and strides count elements. */
+#ifndef MLAI_KERNEL_ARGS_H
+#define MLAI_KERNEL_ARGS_H
+
+#ifdef __CUDACC_RTC__
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef long long int64_t;
+typedef unsigned long long uint64_t;
+#else
+#include <stdint.h>
+#endif
+
+/* lacpy: part `uplo` ('L', 'U', 'A') of b := that of a, m x n. wide: a and b and their columns
+ * start at multiples of 16 bytes. */
+typedef struct mlai_lacpy_args {
+    int64_t m, n, lda, ldb;
+    const void *a;
+    void *b;
+    int32_t uplo, wide;
+} mlai_lacpy_args_t;
+
+/* fill: part of a := off, its diagonal := diag; nan != 0: all of it := NaN. Nothing is done if
+ * flag is not NULL and *flag is 0. */
+typedef struct mlai_fill_args {
+    int64_t m, n, lda;
+    void *a;
+    const int32_t *flag;
+    double off, diag;
+    int32_t uplo, wide, nan, unused;
+} mlai_fill_args_t;
+
+/* Tile of transpose for elements of `es` bytes, and its threads. */
+#define MLAI_TRANSPOSE_TILE(es) ((es) == 4 ? 64 : 32)
+enum { MLAI_TRANSPOSE_X = 32, MLAI_TRANSPOSE_Y = 8 };
+
+/* transpose: b (n x m) := a^T or, conjugate != 0, a^H. */
+typedef struct mlai_transpose_args {
+    int64_t m, n, lda, ldb;
+    const void *a;
+    void *b;
+    int32_t conjugate, unused;
+} mlai_transpose_args_t;
+
+/* permute: rows of out (n x cols) := rows of in. forward: row i of in is row pos(i) of out, else
+ * row pos(i) of in is row i of out; pos as in dist.h: `full` ranks of lc columns, one of `rest`.
+ * rows: rows that a thread moves at once, 16 bytes or one element. */
+typedef struct mlai_permute_args {
+    int64_t ldin, ldout, cols;
+    const void *in;
+    void *out;
+    int32_t n, lc, nb, full, rest, forward, rows, unused;
+} mlai_permute_args_t;
+
+/* sum_blocks: out := sum over b < nblk, in order, of in + b*stride; m x n reals. */
+typedef struct mlai_sum_blocks_args {
+    int64_t m, n, ldin, stride, ldout;
+    const void *in;
+    void *out;
+    int32_t nblk, wide;
+} mlai_sum_blocks_args_t;
+
+/* info_first: *out := least positive of in[0 .. count-1], or 0. One warp. */
+typedef struct mlai_info_first_args {
+    const int32_t *in;
+    int32_t *out;
+    int64_t count;
+} mlai_info_first_args_t;
+
+/* Threads of log_diag and potrf_info, kernels of one block. */
+enum { MLAI_DIAG_THREADS = 256 };
+
+/* log_diag: *acc += sum of log(real(a_jj)). One block. */
+typedef struct mlai_log_diag_args {
+    int64_t n, lda;
+    const void *a;
+    double *acc;
+} mlai_log_diag_args_t;
+
+/* potrf_info: the first failing column j of a factored tile is *status - 1 (if > 0) or the first
+ * NaN on the diagonal before it. *status := j + 1 or 0; *info := first + j + 1 if it was 0. One
+ * block. */
+typedef struct mlai_potrf_info_args {
+    int64_t n, lda, first;
+    const void *a;
+    int32_t *status, *info;
+} mlai_potrf_info_args_t;
+
+enum { MLAI_LEAF = 32, MLAI_LEAF_WARPS = 8 };
+
+/* trtri_leaf: the 32 x 32 diagonal blocks of b := inverses of those of the lower triangle of a,
+ * and zero above the diagonal of b. One block of MLAI_LEAF_WARPS warps for 32 columns. */
+typedef struct mlai_trtri_leaf_args {
+    int64_t n, lda, ldb;
+    const void *a;
+    void *b;
+} mlai_trtri_leaf_args_t;
+
+#endif
