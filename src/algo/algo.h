@@ -85,7 +85,7 @@ mla_status_t mlai_hetrd(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                         void *a, void *tau, double *diag, double *off, void *work, void *base);
 /* z := Q z, z: n x cols, rows in elimination order; cols may differ from rank to rank, at most
  * `most`. */
-mlai_space_t mlai_unmtr_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t most);
+mlai_space_t mlai_unmtr_space(const mla_desc_t *desc, int64_t most);
 mla_status_t mlai_unmtr(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
                         const void *a, const void *tau, int64_t cols, void *z, int64_t ldz,
                         void *work, void *base);

@@ -14,21 +14,27 @@ WEAK mla_status_t mla_comm_create_peer(const char *s, int n, int r, int o, doubl
     (void)c;
     return MLA_UNSUPPORTED;
 }
-WEAK mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, bool v)
+WEAK mlai_space_t mlai_stedc_space(int nranks, mla_dtype_t real, int64_t n, bool vectors)
 {
-    (void)desc;
-    (void)d;
-    (void)v;
+    (void)nranks;
+    (void)real;
+    (void)n;
+    (void)vectors;
     return (mlai_space_t){0, 0};
 }
-WEAK mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
-                             void *a, void *w, void *z, int32_t *info)
+WEAK mla_status_t mlai_stedc(mla_context_t *x, mla_dtype_t real, int64_t n, double *d, double *e,
+                             void *q, int64_t ldq, void *q2, void *work, void *base,
+                             int32_t *info)
 {
-    (void)desc;
+    (void)real;
+    (void)n;
     (void)d;
-    (void)a;
-    (void)w;
-    (void)z;
+    (void)e;
+    (void)q;
+    (void)ldq;
+    (void)q2;
+    (void)work;
+    (void)base;
     (void)info;
     return mlai_fail(&x->err, MLA_UNSUPPORTED, "pending");
 }

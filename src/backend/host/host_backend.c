@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/host/host_loops.h"
+#include "backend/host/host_trd.h"
 #include "core/size.h"
 
 enum { ALIGNMENT = 64 };
@@ -291,6 +292,12 @@ static const mlai_backend_ops_t host_ops = {
     .trsm = host_trsm,
     .potrf_tile = host_potrf_tile,
     .trtri_tile = host_trtri_tile,
+    .norm_max = mlai_host_norm_max,
+    .lascl = mlai_host_lascl,
+    .lacpy_real = mlai_host_lacpy_real,
+    .hetrd_column = mlai_host_hetrd_column,
+    .hetrd_product = mlai_host_hetrd_product,
+    .larft_diag = mlai_host_larft_diag,
 };
 
 mla_status_t mlai_backend_create_host(const mla_context_options_t *options, mlai_error_t *err,

@@ -30,6 +30,10 @@ typedef void mlai_trsm_fn(const char *side, const char *uplo, const char *transa
                           const char *diag, const mlai_fint_t *m, const mlai_fint_t *n,
                           const void *alpha, const void *a, const mlai_fint_t *lda, void *b,
                           const mlai_fint_t *ldb, size_t, size_t, size_t, size_t);
+typedef void mlai_hemv_fn(const char *uplo, const mlai_fint_t *n, const void *alpha,
+                          const void *a, const mlai_fint_t *lda, const void *x,
+                          const mlai_fint_t *incx, const void *beta, void *y,
+                          const mlai_fint_t *incy, size_t);
 typedef void mlai_potrf_fn(const char *uplo, const mlai_fint_t *n, void *a,
                            const mlai_fint_t *lda, mlai_fint_t *info, size_t);
 typedef void mlai_trtri_fn(const char *uplo, const char *diag, const mlai_fint_t *n, void *a,
@@ -40,6 +44,7 @@ typedef void mlai_trtri_fn(const char *uplo, const char *diag, const mlai_fint_t
     XX(gemm, "sgemm", "dgemm", "cgemm", "zgemm")      \
     XX(herk, "ssyrk", "dsyrk", "cherk", "zherk")      \
     XX(trsm, "strsm", "dtrsm", "ctrsm", "ztrsm")      \
+    XX(hemv, "ssymv", "dsymv", "chemv", "zhemv")      \
     XX(potrf, "spotrf", "dpotrf", "cpotrf", "zpotrf") \
     XX(trtri, "strtri", "dtrtri", "ctrtri", "ztrtri")
 

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/algo/syevd.c: eigenvalues and eigenvectors of a Hermitian matrix, one-stage.
+ *
+ *     hetrd   Q^H B' Q = T                  B' = B in elimination order
+ *     stedc   T = U diag(w) U^T             U real, in slabs of rows
+ *     slabs to columns                      all-to-all: a rank gets whole columns of U
+ *     unmtr   V' = Q U                      own columns; then rows back to natural order
+ *     columns to rows                       all-to-all: a rank gets its rows of conj(V)
+ *
+ * What the caller wants is Z = conj(V), B V = V diag(w), cut by rows: as columns of Z^T = V^H.
+ * No rank holds more than shards:
+ *
+ *     a        B  ->  reflectors of Q
+ *     z             U's slab (real)           ->  Z
+ *     scratch       stedc's second slab  ->  V' by columns
+ *
+ * The matrix is scaled by a power of two when its largest element is far from 1, so that squares
+ * neither overflow nor vanish. NaN or Inf: info = 1. Waits on the host for the norm, for T, and
+ * in stedc. Flops 4/3 n^3 + stedc's (at most 4/3 n^3) + 2 n^3. */
+#include "algo/algo.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { FAR = 16, MOST = 1000 }; /* binary orders of magnitude */
+
+typedef struct syevd {
+    mla_context_t *x;
+    const mla_desc_t *desc;
+    const mlai_dist_t *d;
+    mla_dtype_t dt, real;
+    int64_t n, lr; /* lr: rows of U's slab, columns of V' of a rank */
+    mlai_stream_t st;
+    void *a, *w, *z, *base;
+    int32_t *info;
+    /* scratch: reflectors' factors, a norm, work of the steps; with vectors also V' by columns
+     * and U's slab, which is z where ranks have as many columns as rows of U */
+    char *tau, *norm, *work, *shard, *slab;
+    double *diag, *off; /* host: T, then w; numbers of all ranks */
+    int exponent;       /* B was scaled by 2^-exponent */
+} syevd_t;
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t slab_rows(const mlai_dist_t *d)
+{
+    return mlai_ceil_div(d->n, d->nranks);
+}
+
+/* Rows of U's slab, and columns of V', of rank p. */
+static int64_t slab_of(const syevd_t *f, int p)
+{
+    return mlai_max(0, mlai_min(f->lr, f->n - p * f->lr));
+}
+
+/* Columns a rank sends to another at a time: the window takes a fifth of a shard. */
+static int64_t chunk_of(const mlai_dist_t *d)
+{
+    return mlai_min(mlai_max(slab_rows(d) / 10, 1), 256);
+}
+
+static size_t bytes_of(const mla_desc_t *desc, int64_t m, int64_t n)
+{
+    return mlai_size_align(mlai_size_mat(m, n, mlai_sizeof(desc->dtype)));
+}
+
+static size_t slab_bytes(const mla_desc_t *desc, const mlai_dist_t *d)
+{
+    mla_dtype_t real = mlai_real(desc->dtype);
+    return mlai_size_align(mlai_size_mat(slab_rows(d), d->n, mlai_sizeof(real)));
+}
+
+/* A rank's part of an all-to-all. */
+static size_t block_bytes(const mla_desc_t *desc, const mlai_dist_t *d)
+{
+    return bytes_of(desc, d->lc, chunk_of(d));
+}
+
+/* Of the steps, one after another in the same place. */
+static mlai_space_t steps_space(const mla_desc_t *desc, const mlai_dist_t *d, bool vectors)
+{
+    mlai_space_t s = mlai_hetrd_space(desc, d);
+    mlai_space_t t = mlai_stedc_space(d->nranks, mlai_real(desc->dtype), desc->n, vectors);
+    s.work = larger(larger(s.work, t.work), bytes_of(desc, desc->n, d->nb)); // mlai_permute
+    s.window = larger(larger(s.window, t.window), sizeof(double) * (size_t)d->nranks);
+    if (vectors) {
+        t = mlai_unmtr_space(desc, slab_rows(d));
+        s.work = larger(s.work, t.work);
+        s.window = larger(s.window, t.window);
+        s.window = larger(s.window, mlai_size_mul(block_bytes(desc, d), 2 * (size_t)d->nranks));
+    }
+    return (mlai_space_t){mlai_size_align(s.work), s.window};
+}
+
+mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, bool vectors)
+{
+    mlai_space_t s = steps_space(desc, d, vectors);
+    s.work = mlai_size_add(s.work, mlai_size_add(bytes_of(desc, desc->n, 1), 256)); // tau, norm
+    if (vectors) s.work = mlai_size_add(s.work, bytes_of(desc, desc->n, slab_rows(d)));
+    if (vectors && d->lc != slab_rows(d)) s.work = mlai_size_add(s.work, slab_bytes(desc, d));
+    return s;
+}
+
+/* Largest element of B, on the host, equal on all ranks; NaN or Inf where B has one. */
+static mla_status_t norm(syevd_t *f, double *most)
+{
+    mla_context_t *x = f->x;
+    double *mine = (double *)f->norm, *all = f->off;
+    size_t each = sizeof *mine, at = (size_t)x->comm->rank * each;
+    MLAI_TRY(MLAI_BE(x, zero, f->st, mine, each));
+    MLAI_TRY(MLAI_BE(x, norm_max, f->st, f->dt, f->n, mlai_dist_cols(f->d, x->comm->rank), f->a,
+                     f->desc->ld, mine));
+    MLAI_TRY(MLAI_BE(x, copy, f->st, (char *)f->base + at, mine, each));
+    MLAI_TRY(MLAI_COMM(x, allgather, f->st, at, 0, each));
+    MLAI_TRY(MLAI_BE(x, to_host, f->st, all, f->base, (size_t)f->d->nranks * each));
+    MLAI_TRY(MLAI_BE(x, sync, f->st));
+    *most = 0;
+    for (int q = 0; q < f->d->nranks; q++)
+        if (!(all[q] <= *most) && !isnan(*most)) *most = all[q];
+    return MLA_OK;
+}
+
+/* B := 2^-e B if its largest element is far from 1. */
+static mla_status_t scale(syevd_t *f, double most)
+{
+    int e = 0;
+    (void)frexp(most, &e);
+    f->exponent = abs(e) <= FAR ? 0 : (int)mlai_max(-MOST, mlai_min(e, MOST));
+    if (f->exponent == 0) return MLA_OK;
+    return MLAI_BE(f->x, lascl, f->st, f->dt, f->n, mlai_dist_cols(f->d, f->x->comm->rank),
+                   ldexp(1, -f->exponent), f->a, f->desc->ld);
+}
+
+/* Eigenvalues to the device, in the real type; off is free now. */
+static mla_status_t store_values(syevd_t *f)
+{
+    float *single = (float *)f->off;
+    for (int64_t i = 0; i < f->n; i++) {
+        f->diag[i] = ldexp(f->diag[i], f->exponent);
+        single[i] = (float)f->diag[i];
+    }
+    const void *src = f->real == MLA_FLOAT32 ? (void *)single : (void *)f->diag;
+    return MLAI_BE(f->x, from_host, f->st, f->w, src, (size_t)f->n * mlai_sizeof(f->real));
+}
+
+/* *f->info := info; if it is not 0, NaN in all results. */
+static mla_status_t store_info(syevd_t *f, int32_t info)
+{
+    mla_context_t *x = f->x;
+    MLAI_TRY(MLAI_BE(x, from_host, f->st, f->info, &info, sizeof info));
+    if (info == 0) return MLA_OK;
+    MLAI_TRY(MLAI_BE(x, nan_if, f->st, f->real, f->info, f->n, 1, f->w, f->n));
+    if (!f->z) return MLA_OK;
+    return MLAI_BE(x, nan_if, f->st, f->dt, f->info, f->n, mlai_dist_cols(f->d, x->comm->rank),
+                   f->z, f->desc->ld);
+}
+
+/* U from slabs of rows to whole columns, in f->shard and of B's type. */
+static mla_status_t slabs_to_columns(syevd_t *f)
+{
+    mla_context_t *x = f->x;
+    int p = x->comm->rank, nranks = f->d->nranks;
+    int64_t rows = slab_of(f, p), ldq = mlai_max(1, rows), chunk = chunk_of(f->d);
+    size_t block = mlai_size_align(mlai_size_mat(f->lr, chunk, mlai_sizeof(f->real)));
+    size_t in = block * (size_t)nranks;
+    char *base = f->base;
+    for (int64_t c = 0; c < f->lr; c += chunk) {
+        MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
+        for (int r = 0; r < nranks; r++)
+            MLAI_TRY(MLAI_BE(x, lacpy, f->st, f->real, MLAI_FULL, rows,
+                             mlai_max(0, mlai_min(chunk, slab_of(f, r) - c)),
+                             mlai_at(f->slab, f->real, ldq, 0, r * f->lr + c), ldq,
+                             base + (size_t)r * block, ldq));
+        MLAI_TRY(MLAI_COMM(x, alltoall, f->st, 0, in, block));
+        for (int q = 0; q < nranks; q++)
+            MLAI_TRY(MLAI_BE(x, lacpy_real, f->st, f->dt, slab_of(f, q),
+                             mlai_max(0, mlai_min(chunk, rows - c)),
+                             base + in + (size_t)q * block, mlai_max(1, slab_of(f, q)),
+                             mlai_at(f->shard, f->dt, f->n, q * f->lr, c), f->n));
+    }
+    return MLA_OK;
+}
+
+/* V from whole columns, rows in natural order, to z: own columns of V^H. */
+static mla_status_t columns_to_rows(syevd_t *f)
+{
+    mla_context_t *x = f->x;
+    int p = x->comm->rank, nranks = f->d->nranks;
+    int64_t cols = mlai_dist_cols(f->d, p), chunk = chunk_of(f->d);
+    size_t block = block_bytes(f->desc, f->d), in = block * (size_t)nranks;
+    char *base = f->base;
+    for (int64_t c = 0; c < f->lr; c += chunk) {
+        MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
+        for (int r = 0; r < nranks; r++) {
+            int64_t rows = mlai_dist_cols(f->d, r);
+            MLAI_TRY(MLAI_BE(x, lacpy, f->st, f->dt, MLAI_FULL, rows,
+                             mlai_max(0, mlai_min(chunk, slab_of(f, p) - c)),
+                             mlai_at(f->shard, f->dt, f->n, r * f->d->lc, c), f->n,
+                             base + (size_t)r * block, mlai_max(1, rows)));
+        }
+        MLAI_TRY(MLAI_COMM(x, alltoall, f->st, 0, in, block));
+        for (int q = 0; q < nranks; q++)
+            MLAI_TRY(MLAI_BE(x, transpose, f->st, f->dt, MLAI_C, cols,
+                             mlai_max(0, mlai_min(chunk, slab_of(f, q) - c)),
+                             base + in + (size_t)q * block, mlai_max(1, cols),
+                             mlai_at(f->z, f->dt, f->desc->ld, q * f->lr + c, 0), f->desc->ld));
+    }
+    return MLA_OK;
+}
+
+static mla_status_t vectors(syevd_t *f)
+{
+    mla_context_t *x = f->x;
+    int64_t cols = slab_of(f, x->comm->rank);
+    MLAI_TRY(slabs_to_columns(f));
+    MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
+    MLAI_TRY(mlai_unmtr(x, f->desc, f->d, f->a, f->tau, cols, f->shard, f->n, f->work, f->base));
+    if (!mlai_dist_is_identity(f->d))
+        MLAI_TRY(MLAI_BE(x, permute_rows, f->st, f->dt, f->d, false, cols, f->shard, f->n,
+                         f->work, f->d->nb));
+    return columns_to_rows(f);
+}
+
+static mla_status_t solve(syevd_t *f)
+{
+    mla_context_t *x = f->x;
+    int32_t info = 0;
+    double most;
+    MLAI_TRY(norm(f, &most));
+    if (!isfinite(most)) return store_info(f, 1);
+    MLAI_TRY(scale(f, most));
+    MLAI_TRY(mlai_permute(x, f->desc, f->d, true, f->a, f->work, f->d->nb));
+    MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
+    MLAI_TRY(mlai_hetrd(x, f->desc, f->d, f->z != NULL, f->a, f->tau, f->diag, f->off, f->work,
+                        f->base));
+    MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
+    int64_t ldq = mlai_max(1, slab_of(f, x->comm->rank));
+    MLAI_TRY(mlai_stedc(x, f->real, f->n, f->diag, f->off, f->z ? f->slab : NULL, ldq, f->shard,
+                        f->work, f->base, &info));
+    if (info != 0) return store_info(f, info);
+    MLAI_TRY(store_values(f));
+    if (f->z) MLAI_TRY(vectors(f));
+    return store_info(f, 0);
+}
+
+/* Scratch and window on all ranks or on none. */
+static mla_status_t reserve(syevd_t *f, void **work)
+{
+    const mla_desc_t *desc = f->desc;
+    size_t count = (size_t)mlai_max(f->n, f->d->nranks);
+    f->diag = malloc(2 * count * sizeof *f->diag);
+    mla_status_t st = MLA_OK;
+    if (!f->diag) st = mlai_fail(&f->x->err, MLA_NOMEM, "out of host memory");
+    MLAI_TRY(MLAI_COMM(f->x, agree, st));
+    f->off = f->diag + count;
+    mlai_space_t space = mlai_syevd_space(desc, f->d, f->z != NULL);
+    MLAI_TRY(mlai_reserve(f->x, space.work, space.window, work, &f->base));
+    f->tau = *work;
+    f->norm = f->tau + bytes_of(desc, f->n, 1);
+    f->work = f->norm + 256;
+    f->shard = f->work + steps_space(desc, f->d, f->z != NULL).work;
+    f->slab = f->d->lc == f->lr ? f->z : f->shard + bytes_of(desc, f->n, f->lr);
+    return MLA_OK;
+}
+
+mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
+                        void *w, void *z, int32_t *info)
+{
+    void *work = NULL;
+    syevd_t f = {.x = x,
+                 .desc = desc,
+                 .d = d,
+                 .dt = desc->dtype,
+                 .real = mlai_real(desc->dtype),
+                 .n = desc->n,
+                 .lr = slab_rows(d),
+                 .st = mlai_stream(x, MLAI_STREAM_MAIN),
+                 .a = a,
+                 .w = w,
+                 .z = z,
+                 .info = info};
+    mla_status_t st;
+    MLAI_TRY_GOTO(st, reserve(&f, &work), done);
+    st = solve(&f);
+done:
+    mlai_release(x, work);
+    free(f.diag);
+    return st;
+}
