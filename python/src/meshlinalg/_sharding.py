@@ -276,6 +276,8 @@ class Plan:
             return (a + other) / 2
         row = self.group.rank() * self.lc + jnp.arange(a.shape[0])[:, None]
         col = jnp.arange(a.shape[1])
+        if jnp.iscomplexobj(a):  # as LAPACK, which takes the diagonal for real
+            a = jnp.where(row == col, a.real, a)
         return jnp.where(row >= col if fill == "lower" else row <= col, a, other)
 
     def take_rows(self, a):

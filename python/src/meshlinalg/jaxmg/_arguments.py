@@ -15,10 +15,11 @@ import math
 import operator
 
 import jax
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from .. import _jax_compat as compat
-from .._sharding import Group, group_of
+from .._sharding import Plan, as_array
 
 
 def row_axes(in_specs) -> tuple[str, ...]:
@@ -44,35 +45,45 @@ def calculate_padding(shard_size: int, T_A: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Shards:
-    """How the rows of an N x N matrix lie on the devices."""
+    """How the rows of an N x N matrix lie on the devices. Static: hashable."""
 
-    n: int  # N
-    ndev: int
+    plan: Plan  # without padding; for use inside a shard_map
+    T_A: int
     padding: int  # rows that JAXMg adds to each shard, or that are there already
     padded: bool  # they are there already
 
     @property
-    def rows(self) -> int:
-        """Rows of a shard without padding."""
-        return self.n // self.ndev
+    def nb(self) -> int:
+        """Tile width: a tile covers a shard at most."""
+        return min(self.T_A, max(self.plan.lc, 1))
 
-    def without_padding(self, a):
+    @property
+    def donate(self) -> tuple[int, ...]:
+        """JAXMg donates `a` unless it has made a padded copy."""
+        return () if self.padding else (0,)
+
+    def unpad(self, a):
         """A local shard without the caller's padding."""
-        return a[: self.rows] if self.padded else a
+        return a[: self.plan.lc] if self.padded else a
+
+    def complete(self, a):
+        """This rank's rows of the Hermitian matrix of which the upper triangle is given."""
+        return self.plan.local_rows(self.unpad(a), "upper")
 
 
-def check_tile(T_A) -> int:
+def _check_tile(T_A) -> int:
     value = operator.index(T_A)
     if value < 1:
         raise ValueError(f"T_A={T_A}, expected a positive integer")
     return value
 
 
-def shards_of(rows: int, n: int, ndev: int, T_A: int, pad: bool) -> Shards:
+def _shards(rows: int, n: int, mesh, axes: tuple[str, ...], T_A: int, pad: bool) -> Shards:
     """Checks the rows of a shard against N, T_A and pad."""
-    if n % ndev:
-        raise ValueError(f"a has {n} columns, which the {ndev} devices of its rows do not divide")
-    size = n // ndev
+    ndev = math.prod(mesh.shape[axis] for axis in axes)
+    size, rest = divmod(n, ndev)
+    if rest:
+        raise ValueError(f"a has {n} columns, which the {ndev} devices along {axes} do not divide")
     padding = calculate_padding(size, T_A) if size > T_A else 0
     padded = not pad and padding > 0 and rows == size + padding
     if not padded and padding and not pad:
@@ -81,42 +92,49 @@ def shards_of(rows: int, n: int, ndev: int, T_A: int, pad: bool) -> Shards:
         )
     if not padded and rows != size:
         raise AssertionError(f"a must have {n} rows as it has columns, but has {rows * ndev}.")
-    return Shards(n, ndev, padding, padded)
+    return Shards(Plan(n, "shard", mesh, axes, local=size), T_A, padding, padded)
 
 
-def mesh_shards(a, T_A: int, mesh, axes: tuple[str, ...], pad: bool) -> Shards:
-    """The shards of a global array."""
-    missing = [axis for axis in axes if axis not in mesh.axis_names]
-    if missing:
-        raise ValueError(f"in_specs: the mesh has axes {mesh.axis_names}, not {missing[0]!r}")
+def mesh_shards(a, T_A, mesh, axes: tuple[str, ...], pad: bool):
+    """(a, its shards): a global array, put on the mesh unless it is traced."""
+    T_A, a = _check_tile(T_A), as_array(a, "a")
+    for axis in axes:
+        if axis not in mesh.axis_names:
+            raise ValueError(f"in_specs: the mesh has axes {mesh.axis_names}, not {axis!r}")
+    if not isinstance(a, compat.Tracer) and not compat.is_concrete_mesh(mesh):
+        named = isinstance(a.sharding, NamedSharding)
+        if not named or dict(a.sharding.mesh.shape) != dict(mesh.shape):
+            raise ValueError(f"mesh={mesh} has no devices, and a lies on no such mesh")
+        mesh = a.sharding.mesh
     ndev = math.prod(mesh.shape[axis] for axis in axes)
-    rows, odd = divmod(a.shape[0], ndev)
-    if odd:
+    rows, rest = divmod(a.shape[0], ndev)
+    if rest:
         raise ValueError(
-            f"a has {a.shape[0]} rows, which the {ndev} devices of {axes} do not divide"
+            f"a has {a.shape[0]} rows, which the {ndev} devices along {axes} do not divide"
         )
-    return shards_of(rows, a.shape[1], ndev, check_tile(T_A), pad)
+    shards = _shards(rows, a.shape[1], mesh, axes, T_A, pad)
+    if not isinstance(a, compat.Tracer):
+        where = NamedSharding(mesh, shards.plan.rows_spec)
+        if not a.sharding.is_equivalent_to(where, 2):
+            a = jax.device_put(a, where)
+    return a, shards
 
 
-def context_shards(a, T_A: int, pad: bool) -> tuple[Shards, Group]:
-    """The shards and the ranks of a local array inside the caller's shard_map.
+def context_shards(a, T_A, pad: bool):
+    """(a, its shards): a local array inside the caller's shard_map.
 
     JAXMg's functions are not told the axis: it is the one (or, taken together, all of them)
     that has as many devices as A has shards.
     """
-    T_A = check_tile(T_A)
+    T_A, a = _check_tile(T_A), as_array(a, "a")
     mesh = compat.context_mesh()
     types = compat.axis_types(mesh) if mesh is not None else {}
     manual = [axis for axis, kind in types.items() if kind == compat.AxisType.Manual]
     if not manual:
         raise ValueError("the _shardmap_ctx functions must be called inside jax.shard_map")
     wide = [axis for axis in manual if mesh.shape[axis] > 1] or manual[:1]
-    if len(wide) == 1:
-        axes = tuple(wide)
-    else:
-        axes = _axes_of(a, mesh, wide, T_A)
-    ndev = math.prod(mesh.shape[axis] for axis in axes)
-    return shards_of(a.shape[0], a.shape[1], ndev, T_A, pad), group_of(mesh, axes)
+    axes = tuple(wide) if len(wide) == 1 else _axes_of(a, mesh, wide, T_A)
+    return a, _shards(a.shape[0], a.shape[1], mesh, axes, T_A, pad)
 
 
 def _axes_of(a, mesh, wide: list[str], T_A: int) -> tuple[str, ...]:
@@ -142,18 +160,11 @@ def _axes_of(a, mesh, wide: list[str], T_A: int) -> tuple[str, ...]:
     return found[0]
 
 
-def place(a, mesh, axes: tuple[str, ...]):
-    """(a, mesh): an array that is not traced is put on the mesh by rows, an abstract mesh
-    replaced by the array's own."""
-    if isinstance(a, compat.Tracer):
-        return a, mesh
-    sharding = getattr(a, "sharding", None)
-    named = isinstance(sharding, jax.sharding.NamedSharding)
-    if not compat.is_concrete_mesh(mesh):
-        if not named or dict(sharding.mesh.shape) != dict(mesh.shape):
-            raise ValueError(f"mesh={mesh} has no devices, and a lies on no such mesh")
-        mesh = sharding.mesh
-    rows = jax.sharding.NamedSharding(mesh, P(axes, None))
-    if not named or not sharding.is_equivalent_to(rows, 2):
-        a = jax.device_put(a, rows)
-    return a, mesh
+def is_everywhere(b, mesh) -> bool:
+    """Whether an array that is not traced lies in full on every device of the mesh."""
+    return (
+        isinstance(b, jax.Array)
+        and not isinstance(b, compat.Tracer)
+        and b.sharding.is_fully_replicated
+        and b.sharding.device_set == set(mesh.devices.flat)
+    )

@@ -13,11 +13,10 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec as P
 
 from .. import _jax_compat as compat
-from .._sharding import group_of, run
-from ._arguments import calculate_padding, mesh_shards, place, row_axes
+from .._sharding import run
+from ._arguments import Shards, calculate_padding, mesh_shards, row_axes
 
 
 def pad_rows(_a, padding: int):
@@ -72,23 +71,22 @@ def _routes(N: int, N_batch: int, T_A: int, ndev: int) -> tuple[np.ndarray, np.n
     return send, land
 
 
-def _deal(static, a):
-    mesh, axes, shards, T_A = static
-    group = group_of(mesh, axes)
-    rows = shards.rows + shards.padding
-    a = compat.reshard(a, mesh, P(axes, None))
+def _deal(shards: Shards, a):
+    plan = shards.plan
+    rows = plan.lc + shards.padding
 
     def local(a):
-        a = shards.without_padding(a)
-        if shards.rows <= T_A:
+        a = shards.unpad(a)
+        if plan.lc <= shards.T_A:
             return a
-        send, land = _routes(shards.n, rows, T_A, shards.ndev)
-        me = group.rank()
-        leaving = jnp.take(a, jnp.asarray(send)[me], axis=0, mode="fill", fill_value=0)
-        came = jax.lax.all_to_all(leaving, axes, 0, 0)
-        return jnp.zeros((rows, shards.n), a.dtype).at[jnp.asarray(land)[me]].set(came, mode="drop")
+        send, land = (jnp.asarray(x) for x in _routes(plan.n, rows, shards.T_A, plan.ranks))
+        me = plan.group.rank()
+        leaving = jnp.take(a, send[me], axis=0, mode="fill", fill_value=0)
+        came = jax.lax.all_to_all(leaving, plan.axes, 0, 0)
+        return jnp.zeros((rows, plan.n), a.dtype).at[land[me]].set(came, mode="drop")
 
-    return compat.shard_map(local, mesh, P(axes, None), P(axes, None))(a)
+    a = compat.reshard(a, plan.mesh, plan.rows_spec)
+    return compat.shard_map(local, plan.mesh, plan.rows_spec, plan.rows_spec)(a)
 
 
 def cyclic_1d(a, T_A, mesh, in_specs, pad=True):
@@ -107,10 +105,8 @@ def cyclic_1d(a, T_A, mesh, in_specs, pad=True):
     """
     axes = row_axes(in_specs)
     assert a.ndim == 2, "a must be a 2D array."
-    shards = mesh_shards(a, T_A, mesh, axes, pad)
-    a, mesh = place(a, mesh, axes)
-    donate = (0,) if shards.padding == 0 or shards.padded else ()
-    return run(_deal, (mesh, axes, shards, int(T_A)), a, donate=donate)
+    a, shards = mesh_shards(a, T_A, mesh, axes, pad)
+    return run(_deal, shards, a, donate=shards.donate)
 
 
 def plot_block_to_cyclic(N: int, T_A: int, ndev: int, N_rows: int = 8):

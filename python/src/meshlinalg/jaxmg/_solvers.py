@@ -17,8 +17,8 @@ from jax.sharding import PartitionSpec as P
 
 from .. import _ffi
 from .. import _jax_compat as compat
-from .._sharding import Group, group_of, run
-from ._arguments import Shards, context_shards, mesh_shards, place, row_axes
+from .._sharding import as_array, run
+from ._arguments import Shards, context_shards, is_everywhere, mesh_shards, row_axes
 from .utils import JaxMgWarning
 
 MAX_TILE = 1024  # of cuSOLVERMg's syevd
@@ -27,100 +27,72 @@ FAILED = 7  # CUSOLVER_STATUS_INTERNAL_ERROR
 # ---- on local shards ---------------------------------------------------------------------------
 
 
-def _blocks(a, group: Group):
-    """(lc, P, lc): block q of this rank's rows exchanged for this rank's block of rank q's."""
-    lc = a.shape[0]
-    blocks = a.reshape(lc, group.ranks, lc)
-    return jax.lax.all_to_all(blocks, group.axes, 1, 1) if group.ranks > 1 else blocks
-
-
-def _complete(a, group: Group):
-    """This rank's rows of the Hermitian matrix of which the upper triangle is given."""
-    lc, n = a.shape
-    mirror = jnp.conj(_blocks(a, group).transpose(2, 1, 0)).reshape(lc, n)
-    row = group.rank() * lc + jnp.arange(lc)[:, None]
-    col = jnp.arange(n)[None, :]
-    on_diagonal = jnp.real(a).astype(a.dtype)
-    return jnp.where(row < col, a, jnp.where(row == col, on_diagonal, mirror))
-
-
-def _columns(rows, group: Group):
-    """This rank's columns of a matrix of which it has the rows."""
-    lc, n = rows.shape
-    return _blocks(rows, group).transpose(1, 0, 2).reshape(n, lc)
-
-
 def _status(info):
     return jnp.where(info == 0, 0, FAILED).astype(jnp.int32).reshape(1)
 
 
-def _float64():
-    return jnp.float64 if jax.config.jax_enable_x64 else jnp.float32
-
-
-def _potrs(a, b, shards: Shards, group: Group, nb: int):
+def _potrs(shards: Shards, a, b):
     """(x, logdet (1,), status (1,), what a has become)."""
-    a = _complete(shards.without_padding(a), group)
-    f, x, logdet, info = _ffi.posv(
-        a, b, group, n=shards.n, nb=nb, rhs=_ffi.RHS_REPLICATED, logdet_dtype=_float64()
-    )
+    plan, dtype = shards.plan, jnp.promote_types(a.dtype, b.dtype)
+    rows, b = shards.complete(a.astype(dtype)), b.astype(dtype)
+    size = {"n": plan.n, "nb": shards.nb, "rhs": _ffi.RHS_REPLICATED}
+    wide = jnp.float64 if compat.x64_enabled() else jnp.float32
+    f, x, logdet, info = _ffi.posv(rows, b, plan.group, **size, logdet_dtype=wide)
     return x, logdet.reshape(1), _status(info), f
 
 
-def _potri(a, shards: Shards, group: Group, nb: int):
+def _potri(shards: Shards, a):
     """(rows of the inverse, status (1,))."""
-    a = _complete(shards.without_padding(a), group)
-    inverse, _, info = _ffi.poinv(a, group, n=shards.n, nb=nb)
+    plan = shards.plan
+    inverse, _, info = _ffi.poinv(shards.complete(a), plan.group, n=plan.n, nb=shards.nb)
     return inverse, _status(info)
 
 
-def _syevd(a, shards: Shards, group: Group, nb: int, vectors: bool):
-    """(w, columns of V or None, status (1,), what a has become)."""
-    a = _complete(shards.without_padding(a), group)
-    if vectors:
-        w, v, work, info = _ffi.syevd(a, group, n=shards.n, nb=nb)
-        return w, _columns(v, group), _status(info), work
-    w, work, info = _ffi.syevd_values(a, group, n=shards.n, nb=nb)
-    return w, None, _status(info), work
+def _syevd(shards: Shards, vectors: bool, a):
+    """(w, [columns of V,] status (1,), what a has become)."""
+    plan, rows = shards.plan, shards.complete(a)
+    if not vectors:
+        w, work, info = _ffi.syevd_values(rows, plan.group, n=plan.n, nb=shards.nb)
+        return w, _status(info), work
+    w, v, work, info = _ffi.syevd(rows, plan.group, n=plan.n, nb=shards.nb)
+    return w, plan.columns(v), _status(info), work
 
 
 # ---- programs of the public forms --------------------------------------------------------------
+# `a` may be donated: what it becomes is a result, so that the library works in its memory.
+# Arrays without elements do not go into a shard_map: XLA cannot partition them.
 
 
-def _potrs_program(static, a, b):
-    mesh, axes, shards, nb = static
-    rows = P(axes, None)
-    local = functools.partial(_potrs, shards=shards, group=group_of(mesh, axes), nb=nb)
-    out_specs = (P(None, None), P(None), P(None), rows)
-    a, b = compat.reshard(a, mesh, rows), compat.reshard(b, mesh, P(None, None))
-    return compat.shard_map(local, mesh, (rows, P(None, None)), out_specs)(a, b)
+def _potrs_program(shards: Shards, a, b):
+    if a.size == 0:
+        return b, jnp.zeros(1), jnp.zeros(1, jnp.int32), a
+    if b.size == 0:
+        x, *rest = _potrs_program(shards, a, jnp.zeros((b.shape[0], 1), b.dtype))
+        return x[:, :0], *rest
+    mesh, rows, every = shards.plan.mesh, shards.plan.rows_spec, P(None, None)
+    a, b = compat.reshard(a, mesh, rows), compat.reshard(b, mesh, every)
+    local = functools.partial(_potrs, shards)
+    return compat.shard_map(local, mesh, (rows, every), (every, P(None), P(None), rows))(a, b)
 
 
-def _potri_program(static, a):
-    mesh, axes, shards, nb = static
-    rows = P(axes, None)
-    local = functools.partial(_potri, shards=shards, group=group_of(mesh, axes), nb=nb)
+def _potri_program(shards: Shards, a):
+    if a.size == 0:
+        return a, jnp.zeros(1, jnp.int32)
+    mesh, rows = shards.plan.mesh, shards.plan.rows_spec
+    local = functools.partial(_potri, shards)
     return compat.shard_map(local, mesh, rows, (rows, P(None)))(compat.reshard(a, mesh, rows))
 
 
 def _syevd_program(static, a):
-    mesh, axes, shards, nb, vectors = static
-    rows = P(axes, None)
-    local = functools.partial(
-        _syevd, shards=shards, group=group_of(mesh, axes), nb=nb, vectors=vectors
-    )
-    out_specs = (P(None), P(None, axes) if vectors else None, P(None), rows)
+    shards, vectors = static
+    if a.size == 0:
+        w = jnp.zeros(0, _ffi.real_dtype(a.dtype))
+        return w, *((a,) if vectors else ()), jnp.zeros(1, jnp.int32), a
+    mesh, rows = shards.plan.mesh, shards.plan.rows_spec
+    local = functools.partial(_syevd, shards, vectors)
+    columns = (P(None, rows[0]),) if vectors else ()
+    out_specs = (P(None), *columns, P(None), rows)
     return compat.shard_map(local, mesh, rows, out_specs)(compat.reshard(a, mesh, rows))
-
-
-def _tile(T_A, shards: Shards) -> int:
-    """One tile covers a shard at most."""
-    return min(int(T_A), max(shards.rows, 1))
-
-
-def _donated(shards: Shards) -> bool:
-    """JAXMg donates `a` unless it has made a padded copy."""
-    return shards.padding == 0 or shards.padded
 
 
 # ---- potrs -------------------------------------------------------------------------------------
@@ -147,13 +119,14 @@ def potrs(a, b, T_A, mesh, in_specs, return_status=False, return_logdet=False, p
     assert a.shape[1] == b.shape[0], "A and b must have the same number of columns."
     assert a.ndim == 2, "a must be a 2D array."
     assert b.ndim <= 2, "b must be a 1D or 2D array."
-    shards = mesh_shards(a, T_A, mesh, axes, pad)
-    a, mesh = place(a, mesh, axes)
-    donate = (0,) * _donated(shards) + (1,) * (b.ndim == 2)
+    a, shards = mesh_shards(a, T_A, mesh, axes, pad)
+    b = as_array(b, "b")
+    donate = shards.donate
     if b.ndim == 1:
         b = b[:, None]
-    static = (mesh, axes, shards, _tile(T_A, shards))
-    x, logdet, status, _ = run(_potrs_program, static, a, b, donate=donate)
+    elif is_everywhere(b, shards.plan.mesh) and b.dtype == jnp.promote_types(a.dtype, b.dtype):
+        donate += (1,)
+    x, logdet, status, _ = run(_potrs_program, shards, a, b, donate=donate)
     out = (x, *((logdet[0],) if return_logdet else ()), *((status[0],) if return_status else ()))
     return out if len(out) > 1 else x
 
@@ -167,8 +140,8 @@ def potrs_shardmap_ctx(a, b, T_A, return_logdet=False, pad=True):
     assert a.shape[1] == b.shape[0], "A and b must have the same number of rows."
     assert a.ndim == 2, "a must be a 2D array."
     assert b.ndim == 2, "b must be a 2D array."
-    shards, group = context_shards(a, T_A, pad)
-    x, logdet, status, _ = _potrs(a, b, shards, group, _tile(T_A, shards))
+    a, shards = context_shards(a, T_A, pad)
+    x, logdet, status, _ = _potrs(shards, a, as_array(b, "b"))
     return (x, logdet, status) if return_logdet else (x, status)
 
 
@@ -183,10 +156,8 @@ def potri(a, T_A, mesh, in_specs, return_status=False, pad=True):
     """
     axes = row_axes(in_specs)
     assert a.ndim == 2, "a must be a 2D array."
-    shards = mesh_shards(a, T_A, mesh, axes, pad)
-    a, mesh = place(a, mesh, axes)
-    static = (mesh, axes, shards, _tile(T_A, shards))
-    inverse, status = run(_potri_program, static, a, donate=(0,) * _donated(shards))
+    a, shards = mesh_shards(a, T_A, mesh, axes, pad)
+    inverse, status = run(_potri_program, shards, a, donate=shards.donate)
     return (inverse, status[0]) if return_status else inverse
 
 
@@ -197,10 +168,10 @@ def potri_shardmap_ctx(a, T_A, pad=True):
     diagonal there are zeros. `potri_symmetrize` outside the shard_map completes it.
     """
     assert a.ndim == 2, "a must be a 2D array."
-    shards, group = context_shards(a, T_A, pad)
-    inverse, status = _potri(a, shards, group, _tile(T_A, shards))
-    row = group.rank() * shards.rows + jnp.arange(shards.rows)[:, None]
-    keep = (row <= jnp.arange(shards.n)[None, :]) | (status[0] != 0)
+    a, shards = context_shards(a, T_A, pad)
+    inverse, status = _potri(shards, a)
+    row = shards.plan.group.rank() * shards.plan.lc + jnp.arange(shards.plan.lc)[:, None]
+    keep = (row <= jnp.arange(shards.plan.n)) | (status[0] != 0)
     upper = jnp.where(keep, inverse, 0)
     if shards.padded:
         upper = jnp.pad(upper, ((0, shards.padding), (0, 0)))
@@ -249,12 +220,11 @@ def syevd(a, T_A, mesh, in_specs, return_eigenvectors=True, return_status=False,
             stacklevel=2,
         )
         T_A = MAX_TILE
-    shards = mesh_shards(a, T_A, mesh, axes, pad)
-    a, mesh = place(a, mesh, axes)
-    static = (mesh, axes, shards, _tile(T_A, shards), bool(return_eigenvectors))
-    w, v, status, _ = run(_syevd_program, static, a, donate=(0,) * _donated(shards))
-    out = (w, *((v,) if return_eigenvectors else ()), *((status[0],) if return_status else ()))
-    return out if len(out) > 1 else w
+    a, shards = mesh_shards(a, T_A, mesh, axes, pad)
+    static = (shards, bool(return_eigenvectors))
+    *out, status, _ = run(_syevd_program, static, a, donate=shards.donate)
+    out = (*out, status[0]) if return_status else tuple(out)
+    return out if len(out) > 1 else out[0]
 
 
 def syevd_shardmap_ctx(a, T_A, return_eigenvectors=True, pad=True):
@@ -266,6 +236,6 @@ def syevd_shardmap_ctx(a, T_A, return_eigenvectors=True, pad=True):
     assert a.ndim == 2, "a must be a 2D array."
     if T_A > MAX_TILE:
         raise ValueError(f"T_A has a maximum value of {MAX_TILE} for SyevdMg, received T_A={T_A}")
-    shards, group = context_shards(a, T_A, pad)
-    w, v, status, _ = _syevd(a, shards, group, _tile(T_A, shards), return_eigenvectors)
-    return (w, v, status) if return_eigenvectors else (w, status)
+    a, shards = context_shards(a, T_A, pad)
+    *out, _ = _syevd(shards, bool(return_eigenvectors), a)
+    return tuple(out)
