@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "backend/dc_level.h"
 #include "comm/comm.h"
 #include "core/dtype.h"
 #include "core/size.h"
@@ -159,7 +160,48 @@ typedef struct mlai_backend_ops {
     mla_status_t (*syevd)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, bool vectors,
                           int64_t n, void *a, int64_t lda, void *w, int32_t *info);
 
-    /* -- tridiagonal divide and conquer (stedc.c) */
+    /* -- tridiagonal divide and conquer (stedc.c; dc_level.h has the data). q and q2 have the
+     * leading dimension ldq and one column for each of the matrix; `dt` is their type. */
+    /* Eigenpairs of the `count` diagonal blocks [first[b], first[b+1]), none larger than nmax
+     * <= MLAI_DC_LEAF, of the tridiagonal matrix d, e, on the diagonal blocks of q; or, with
+     * `ends`, each block's first and last row alone, in rows 0 and 1 of q (float64). w: the
+     * eigenvalues, in the order of the columns; NaN in a block that did not converge. */
+    mla_status_t (*dc_leaves)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, bool ends,
+                              int64_t count, const int64_t *first, int64_t nmax, const double *d,
+                              const double *e, double *w, void *q, int64_t ldq);
+    /* z[c], for the columns c of each node: row z1 of q (child 1's columns) or z2 (child 2's),
+     * if not -1. `take` leaves zeros there. */
+    mla_status_t (*dc_border)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                              const mlai_dc_level_t *lv, bool take, void *q, int64_t ldq,
+                              double *z);
+    /* The level's rotations, on all of a node's rows of q. */
+    mla_status_t (*dc_rotate)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                              const mlai_dc_level_t *lv, void *q, int64_t ldq);
+    /* Column o + s of q2 := column src[o + s] of q: rows of child 1 for s < c1 + c2, of child 2
+     * for c1 <= s < k, all rows for s >= k. */
+    mla_status_t (*dc_gather)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                              const mlai_dc_level_t *lv, const void *q, void *q2, int64_t ldq);
+    /* tau[g] for the roots g0 <= g < g1 of the level. */
+    mla_status_t (*dc_secular)(mlai_backend_t *be, mlai_stream_t st, const mlai_dc_level_t *lv,
+                               int64_t g0, int64_t g1);
+    /* zhat[g] for the rows g0 <= g < g1 of S (Gu and Eisenstat's z, that of which tau are the
+     * exact roots), and origin of all roots. */
+    mla_status_t (*dc_zhat)(mlai_backend_t *be, mlai_stream_t st, const mlai_dc_level_t *lv,
+                            int64_t g0, int64_t g1);
+    /* For the tiles [t0, t1): columns of S, zhat_r / (d_r - w_j) normalised, into s, and columns
+     * o + j of q := q2 S, child 1's and child 2's rows. */
+    mla_status_t (*dc_merge)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                             const mlai_dc_level_t *lv, int64_t t0, int64_t t1, void *s,
+                             const void *q2, void *q, int64_t ldq);
+    /* The same product with rows 0 (child 1's) and 1 (child 2's) of q2 alone, in float64 and
+     * without S: rows (2 x roots), columns g0 <= g < g1. */
+    mla_status_t (*dc_rows)(mlai_backend_t *be, mlai_stream_t st, const mlai_dc_level_t *lv,
+                            int64_t g0, int64_t g1, const double *q2, double *rows);
+    /* Deflated columns back: column o + s of q := that of q2, s >= k; and column o + j :=
+     * column at + j of rows, j < k, unless rows is NULL. */
+    mla_status_t (*dc_restore)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                               const mlai_dc_level_t *lv, const void *q2, const double *rows,
+                               void *q, int64_t ldq);
 
     /* -- end of the table */
     bool unused_;

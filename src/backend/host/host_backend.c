@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/host/host_dc.h"
 #include "backend/host/host_loops.h"
 #include "backend/host/host_trd.h"
 #include "core/size.h"
@@ -298,6 +299,15 @@ static const mlai_backend_ops_t host_ops = {
     .hetrd_column = mlai_host_hetrd_column,
     .hetrd_product = mlai_host_hetrd_product,
     .larft_diag = mlai_host_larft_diag,
+    .dc_leaves = mlai_host_dc_leaves,
+    .dc_border = mlai_host_dc_border,
+    .dc_rotate = mlai_host_dc_rotate,
+    .dc_gather = mlai_host_dc_gather,
+    .dc_secular = mlai_host_dc_secular,
+    .dc_zhat = mlai_host_dc_zhat,
+    .dc_merge = mlai_host_dc_merge,
+    .dc_rows = mlai_host_dc_rows,
+    .dc_restore = mlai_host_dc_restore,
 };
 
 mla_status_t mlai_backend_create_host(const mla_context_options_t *options, mlai_error_t *err,
