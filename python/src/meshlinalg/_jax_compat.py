@@ -12,7 +12,7 @@ import os
 import re
 
 import jax
-from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 try:
     from jax.core import Tracer
@@ -103,7 +103,8 @@ def result_type(shape, dtype, varying: frozenset[str] = frozenset()) -> jax.Shap
     if not varying:
         return jax.ShapeDtypeStruct(shape, dtype)
     kind = varying if _VARYING == "vma" else jax.sharding.ManualAxisType(varying=varying)
-    return jax.ShapeDtypeStruct(shape, dtype, **{_VARYING: kind})
+    here = NamedSharding(context_mesh(), PartitionSpec())
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=here, **{_VARYING: kind})
 
 
 def as_varying(x, axes: frozenset[str]):

@@ -134,6 +134,8 @@ def cholesky(call: Call, a, upper: bool):
         rows = plan.local_rows(a, call.fill)
         # Rows of a row-major caller are the columns of A^T = conj(L) L^T: rows of L^H come out.
         u, _, _ = _ffi.potrf(rows, plan.group, n=plan.n, nb=call.nb, order=_ffi.NATURAL)
+        row, col = plan.indices(u)
+        u = jnp.where(row <= col, u, 0)  # also where it is NaN
         if upper:
             return plan.local_matrix(u)
         if plan.kind == "columns":

@@ -274,11 +274,15 @@ class Plan:
         other = self.turn(a)
         if fill == "mean":
             return (a + other) / 2
-        row = self.group.rank() * self.lc + jnp.arange(a.shape[0])[:, None]
-        col = jnp.arange(a.shape[1])
+        row, col = self.indices(a)
         if jnp.iscomplexobj(a):  # as LAPACK, which takes the diagonal for real
             a = jnp.where(row == col, a.real, a)
         return jnp.where(row >= col if fill == "lower" else row <= col, a, other)
+
+    def indices(self, rows):
+        """Row and column, in the matrix, of the elements of this rank's rows."""
+        first = self.group.rank() * self.lc
+        return first + jnp.arange(rows.shape[0])[:, None], jnp.arange(rows.shape[1])
 
     def take_rows(self, a):
         """This rank's rows of an array that every device has in full."""
@@ -487,20 +491,22 @@ def _lie(b, plan: Plan):
 
 
 @functools.cache
-def _jitted(body, donate: tuple[int, ...]):
-    return jax.jit(body, static_argnums=0, donate_argnums=tuple(i + 1 for i in donate))
+def _program(body, donate: tuple[int, ...] = (), inline: bool = False):
+    donate = tuple(i + 1 for i in donate)
+    return jax.jit(body, static_argnums=0, donate_argnums=donate, inline=inline)
 
 
 def run(body, static, *arrays, donate: tuple[int, ...] = (), delete: tuple[int, ...] = ()):
-    """body(static, *arrays): in the program that is being traced, else in one of its own.
+    """body(static, *arrays), as part of the program that is being traced, else as one of its own.
 
-    Inside a program each call is traced anew, with its own call number; outside, programs are
-    kept by their static part. Outside, the arrays `donate` lend their memory to results, and
-    the arrays `delete`, which no result can take the place of, go when they have been read.
+    Outside of a program the arrays `donate` lend their memory to results, and the arrays
+    `delete`, which no result can take the place of, go when they have been read.
     """
     if any(isinstance(x, compat.Tracer) for x in arrays):
-        return body(static, *arrays)
-    out = _jitted(body, donate)(static, *arrays)
+        # Inlined in jit. Under an eager vmap or grad a program of its own: pieces of it alone
+        # would not know their devices.
+        return _program(body, inline=True)(static, *arrays)
+    out = _program(body, donate)(static, *arrays)
     for i in delete:
         arrays[i].delete()
     return out

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Eight CPU devices and 64-bit types, set before JAX starts.
+
+JAX_PLATFORMS=cuda runs the same tests on GPUs; those that need more devices than there are skip.
+"""
+
+import os
+
+# BLAS threads of one rank are in the way of the others.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# A rank that is missing is a bug of a test here: say so soon.
+os.environ.setdefault("MESHLINALG_TIMEOUT_S", "60")
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+import hypothesis
+import jax
+
+if os.environ["JAX_PLATFORMS"] == "cpu":
+    jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_enable_x64", True)
+
+hypothesis.settings.register_profile(
+    "meshlinalg", max_examples=25, deadline=None, derandomize=True, database=None
+)
+hypothesis.settings.load_profile("meshlinalg")
