@@ -16,6 +16,7 @@ struct mla_context {
     mlai_backend_t *be;
     mla_comm_t *comm; /* never NULL: a context without one gets a communicator of one rank */
     bool owns_comm;
+    bool told; /* the other ranks know already of the failure that this rank returns */
     mlai_error_t err;
 };
 
@@ -39,6 +40,10 @@ static inline mla_status_t mlai_after(mla_context_t *x, mlai_stream_t to, mlai_s
 #define MLAI_COMM(x, op, ...) ((x)->comm->ops->op((x)->comm, __VA_ARGS__, &(x)->err))
 
 /* ---- collectives built on the tables (collective.c) ---------------------------------------- */
+
+/* `agree` of the communicator, for a rank that may have to refuse: MLA_OK on all ranks or on
+ * none. The communicator stays good. */
+mla_status_t mlai_agree(mla_context_t *x, mla_status_t mine);
 
 /* Scratch of `bytes` (<= SIZE_MAX) and a window of `window` bytes, on all ranks or on none:
  * the ranks agree before any of them starts. *work must be given back with mlai_release. */

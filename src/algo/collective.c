@@ -4,6 +4,13 @@
  * results are bitwise equal on all ranks. */
 #include "algo/algo.h"
 
+mla_status_t mlai_agree(mla_context_t *x, mla_status_t mine)
+{
+    mla_status_t st = MLAI_COMM(x, agree, mine);
+    x->told = st != MLA_OK && st == mine;
+    return st;
+}
+
 mla_status_t mlai_reserve(mla_context_t *x, size_t bytes, size_t window, void **work, void **base)
 {
     *work = NULL;
@@ -11,8 +18,11 @@ mla_status_t mlai_reserve(mla_context_t *x, size_t bytes, size_t window, void **
     // A previous routine may have left with others still reading this rank's window.
     MLAI_TRY(MLAI_COMM(x, reuse, mlai_stream(x, MLAI_STREAM_MAIN), x->comm->seq));
     mla_status_t st = bytes ? x->be->ops->alloc(x->be, bytes, work) : MLA_OK;
-    st = MLAI_COMM(x, agree, st);
-    if (st == MLA_OK) st = MLAI_COMM(x, window, window, base);
+    st = mlai_agree(x, st);
+    if (st == MLA_OK) {
+        st = MLAI_COMM(x, window, window, base);
+        x->told = st == MLA_NOMEM; // found out together, as in agree
+    }
     if (st != MLA_OK) mlai_release(x, *work);
     return st;
 }

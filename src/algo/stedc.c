@@ -308,7 +308,7 @@ mla_status_t mlai_stedc(mla_context_t *x, mla_dtype_t real, int64_t n, double *d
     mla_status_t st =
         memory ? MLA_OK
                : mlai_fail(&x->err, MLA_NOMEM, "out of host memory: %zu bytes", host.used);
-    MLAI_TRY_GOTO(st, MLAI_COMM(x, agree, st), done);
+    MLAI_TRY_GOTO(st, mlai_agree(x, st), done);
     host = (arena_t){memory, 0};
     take_host(&s, &host, &off);
 

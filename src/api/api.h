@@ -11,12 +11,13 @@
 mla_status_t mlai_complete(const mla_desc_t *desc, int nranks, mla_device_t device,
                            mla_desc_t *out, mlai_dist_t *dist, mlai_error_t *err);
 
-/* A routine begins: forgets the last message, checks desc. A status from here on is passed
- * to mlai_end. */
+/* A routine begins: forgets the last message, checks ctx and desc. The caller goes on to its
+ * other arguments and then lets the ranks agree: also a mistake of one rank alone is known to all
+ * before any of them starts. Unless ctx is NULL, the status goes to mlai_end in the end. */
 mla_status_t mlai_begin(mla_context_t *ctx, const mla_desc_t *desc, mla_desc_t *full,
                         mlai_dist_t *dist);
 
-/* A routine ends: a failure reaches the other ranks. Returns `st`. */
+/* A routine ends: a failure reaches the ranks that do not know of it. Returns `st`. */
 mla_status_t mlai_end(mla_context_t *ctx, mla_status_t st);
 
 /* `condition` must hold for argument `name`; the sentence ends with `text`. */

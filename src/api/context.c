@@ -29,6 +29,14 @@ static mla_status_t self_copy(void *owner, mlai_stream_t st, void *dst, const vo
     return be->ops->copy(be, st, dst, src, bytes);
 }
 
+/* The sentence for a call without context. */
+static mla_status_t no_context(void)
+{
+    mlai_error_t *err = mlai_thread_error();
+    *err = (mlai_error_t){.status = MLA_OK};
+    return mlai_fail(err, MLA_ARG, "ctx is NULL");
+}
+
 /* ---- public ------------------------------------------------------------------------------ */
 
 mla_status_t mla_context_create(const mla_context_options_t *options, mla_context_t **ctx)
@@ -86,7 +94,7 @@ void mla_context_free(mla_context_t *ctx)
 
 mla_status_t mla_context_sync(mla_context_t *ctx)
 {
-    if (!ctx) return MLA_ARG;
+    if (!ctx) return no_context();
     ctx->err = (mlai_error_t){.status = MLA_OK};
     return ctx->be->ops->sync(ctx->be, mlai_stream(ctx, MLAI_STREAM_MAIN));
 }
@@ -151,16 +159,15 @@ mla_status_t mlai_complete(const mla_desc_t *desc, int nranks, mla_device_t devi
 mla_status_t mlai_begin(mla_context_t *ctx, const mla_desc_t *desc, mla_desc_t *full,
                         mlai_dist_t *dist)
 {
-    if (!ctx) return MLA_ARG;
+    if (!ctx) return no_context();
     ctx->err = (mlai_error_t){.status = MLA_OK};
+    ctx->told = false;
     return mlai_complete(desc, ctx->comm->nranks, ctx->be->ops->device, full, dist, &ctx->err);
 }
 
 mla_status_t mlai_end(mla_context_t *ctx, mla_status_t st)
 {
-    // Argument errors are equal on all ranks and nobody has sent anything yet; a failure
-    // reported by a peer is known to all.
-    if (ctx && st != MLA_OK && st != MLA_ARG && st != MLA_PEER) {
+    if (st != MLA_OK && st != MLA_PEER && !ctx->told) {
         char why[MLAI_MESSAGE_MAX + 64];
         snprintf(why, sizeof why, "rank %d: %s", ctx->comm->rank,
                  ctx->err.message[0] ? ctx->err.message : mla_status_text(st));

@@ -33,7 +33,8 @@ typedef struct mlai_comm_ops {
     mla_device_t device;
 
     /* Collective: the window holds at least `bytes` on every rank from now on; *base is this
-     * rank's. Blocks on the host. The address may change; contents are lost when it grows. */
+     * rank's. Blocks on the host. The address may change; contents are lost when it grows.
+     * MLA_NOMEM on one rank is MLA_PEER on the others, as in agree. */
     mla_status_t (*window)(mla_comm_t *c, size_t bytes, void **base, mlai_error_t *err);
 
     mla_status_t (*bcast)(mla_comm_t *c, mlai_stream_t st, size_t off, size_t bytes, int root,
