@@ -53,9 +53,9 @@ gen_z gen_get(mla_dtype_t dt, const void *a, int64_t k)
 
 static int parse(gen_t *g, const char *kind)
 {
-    static const char *const names[] = {"rand",     "goe",       "cond:",  "cluster",
-                                        "graded",   "identity",  "diag",   "zero",
-                                        "onesplus", "wilkinson", "indef:", "nan:"};
+    static const char *const names[] = {"rand",     "goe",  "cond:",  "cluster",  "graded",
+                                        "identity", "diag", "zero",   "onesplus", "wilkinson",
+                                        "indef:",   "nan:", "scaled:"};
     for (int k = 0; k < (int)(sizeof names / sizeof *names); k++) {
         size_t length = strlen(names[k]);
         int argument = names[k][length - 1] == ':';
@@ -63,6 +63,7 @@ static int parse(gen_t *g, const char *kind)
         g->kind = (gen_kind_t)k;
         if (g->kind == GEN_COND) g->condition = strtod(kind + length, NULL);
         if (g->kind == GEN_GRADED) g->condition = 1e12;
+        if (g->kind == GEN_SCALED) g->factor = strtod(kind + length, NULL);
         if (g->kind == GEN_INDEF || g->kind == GEN_NAN) {
             long long j = strtoll(kind + length, NULL, 10);
             g->bad = j == -1 ? g->n - 1 : j == -2 ? g->n / 2 : j;
@@ -181,6 +182,10 @@ void gen_column(const gen_t *g, int64_t j, gen_z *out)
     case GEN_CLUSTER:
     case GEN_GRADED: spectrum_column(g, j, out); break;
     case GEN_GOE: random_column(g, j, out); break;
+    case GEN_SCALED:
+        random_column(g, j, out);
+        for (int64_t i = 0; i < g->n; i++) out[i] *= g->factor;
+        break;
     case GEN_IDENTITY: out[j] = 1; break;
     case GEN_DIAG: out[j] = 1.0 + (double)(j % 97); break;
     case GEN_ZERO: break;

@@ -22,7 +22,8 @@ typedef enum gen_kind {
     GEN_ONESPLUS,  /* I + u u^T, u all ones */
     GEN_WILKINSON, /* tridiagonal, pairs of close eigenvalues */
     GEN_INDEF,     /* "indef:J": rand, not positive definite from column J on */
-    GEN_NAN        /* "nan:J": rand, NaN at (J, J). J = -1: last, -2: middle */
+    GEN_NAN,       /* "nan:J": rand, NaN at (J, J). J = -1: last, -2: middle */
+    GEN_SCALED     /* "scaled:S": S times goe */
 } gen_kind_t;
 
 typedef struct gen {
@@ -31,6 +32,7 @@ typedef struct gen {
     int64_t n;
     int64_t bad;      /* column of GEN_INDEF and GEN_NAN, 0-based; -1: none */
     double condition; /* of GEN_COND and GEN_GRADED */
+    double factor;    /* of GEN_SCALED */
     /* kinds with a spectrum: A = H2 H1 diag(lambda) H1 H2, H = I - 2 v v^H */
     double *lambda;
     gen_z *v[2], *dv[2]; /* v, and (the matrix that H is applied to) v */

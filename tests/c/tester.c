@@ -36,6 +36,14 @@ static const char *const standard[] = {
     "posv --n 40 --nb 7 --ranks 3 --nrhs 513,1030",
     "potrf,posv,poinv,potri --n 7,61 --nb 0,7 --ranks 1,3 --pad 5",
     "potrf,posv,poinv,potri --n 61 --nb 0,7 --ranks 2,3 --comm shm --kind rand,indef:-1",
+    "syevd,syevj --n 0,1,2,3,5,7,13,33,64,100 --nb 0,3,16 --ranks 1,2,3,4,8 --kind goe",
+    "syevd,syevj --n 2,33,150 --nb 0,32 --ranks 1,3,5 --pad 3"
+    " --kind rand,cond:1e10,cluster,graded,wilkinson,identity,diag,zero,onesplus,indef:-2",
+    "syevd,syevj --n 1,30 --nb 1,4 --ranks 1,2,3 --kind nan:0,nan:-1",
+    "syevd,syevj --type s,c --n 40 --nb 7 --ranks 1,3 --kind scaled:1e-30,scaled:1e30",
+    "syevd,syevj --type d,z --n 40 --nb 7 --ranks 1,3 --kind scaled:1e-140,scaled:1e140",
+    "syevd --type d,c --n 400 --nb 0 --ranks 2,3 --kind goe,cluster",
+    "syevd,syevj --n 61 --nb 7 --ranks 2,3 --comm shm --kind goe,nan:-1",
 };
 static const char *const quick[] = {
     "potrf,posv,poinv,potri --n 0,1,5,33 --nb 0,7 --ranks 1,2,3",
@@ -43,6 +51,8 @@ static const char *const quick[] = {
     "potrf,posv,poinv,potri --type d,z --order natural --n 33 --nb 7 --ranks 3",
     "posv --type c --n 33 --nb 7 --ranks 3 --nrhs 0,2,520 --rhs replicated",
     "potrf,posv,poinv,potri --type d,c --n 33 --nb 7 --ranks 2 --pad 3 --comm shm",
+    "syevd,syevj --n 0,1,2,5,33,150 --nb 0,7 --ranks 1,2,3 --kind goe",
+    "syevd,syevj --type s,z --n 40 --nb 7 --ranks 3 --kind graded,cluster,nan:-1,scaled:1e-30",
 };
 
 static const char *const routine_names[ROUTINES] = {"potrf", "posv",  "poinv",

@@ -214,21 +214,27 @@ static double judge_failure(run_t *run, int p, char *why, size_t size)
     return info_ok && nan_ok ? 0 : INFINITY;
 }
 
+/* Eigenvalues alone: their order, sum and sum of squares, which are those of the diagonal and of
+ * all elements. */
 static double judge_values(run_t *run)
 {
-    double trace = 0, sum = 0, size = 0;
+    double trace = 0, square = 0, size = 0;
     int64_t n = run->cfg->n;
     gen_z *column = malloc((size_t)(n + 1) * sizeof *column);
-    for (int64_t i = 0; i < n; i++) {
-        gen_column(run->check.gen, i, column);
-        trace += creal(column[i]);
-        sum += run->w[i];
-        size += fabs(run->w[i]);
-        if (i > 0 && !(run->w[i] >= run->w[i - 1])) sum = INFINITY;
+    for (int64_t j = 0; j < n; j++) {
+        gen_column(run->check.gen, j, column);
+        trace += creal(column[j]) - run->w[j];
+        for (int64_t i = 0; i < n; i++) square += creal(column[i] * conj(column[i]));
+        size += fabs(run->w[j]);
+        if (j > 0 && !(run->w[j] >= run->w[j - 1])) trace = INFINITY;
     }
     free(column);
-    if (size == 0 && trace == 0) return 0;
-    return fabs(trace - sum) / (size * (double)n * check_eps(run->cfg->dt));
+    double squares = 0;
+    for (int64_t j = 0; j < n; j++) squares += run->w[j] * run->w[j];
+    double unit = (double)n * check_eps(run->cfg->dt);
+    double first = trace == 0 ? 0 : fabs(trace) / (size * unit);
+    double second = square == squares ? 0 : fabs(square - squares) / (square * unit);
+    return isnan(second) || second > first ? second : first;
 }
 
 static double judge_logdet(run_t *run, char *why, size_t size)
