@@ -33,16 +33,20 @@ static void free_folders(char **folder, size_t count)
     free(folder);
 }
 
-static mla_status_t setup_locked(int major, char **folder, size_t count, mlai_error_t *err)
+/* Takes *folder, and gives back what it replaces. */
+static mla_status_t setup_locked(int major, char ***folder, size_t *count, mlai_error_t *err)
 {
     if (where.used && major != 0 && major != where.major)
         return mlai_fail(err, MLA_ARG,
                          "major is %d, but libraries of CUDA %d are in use in this process",
                          major, where.major);
     if (!where.used) where.major = major;
-    free_folders(where.folder, where.count);
-    where.folder = folder;
-    where.count = count;
+    char **old = where.folder;
+    size_t old_count = where.count;
+    where.folder = *folder;
+    where.count = *count;
+    *folder = old;
+    *count = old_count;
     return MLA_OK;
 }
 
@@ -69,9 +73,8 @@ mla_status_t mla_cuda_setup(int major, const char *const *folders, size_t count)
         goto fail;
     }
     pthread_mutex_lock(&lock);
-    st = setup_locked(major, copy, count, err);
+    st = setup_locked(major, &copy, &count, err);
     pthread_mutex_unlock(&lock);
-    if (st == MLA_OK) return MLA_OK;
 fail:
     free_folders(copy, count);
     return st;
