@@ -13,7 +13,7 @@
  * `info` travels with the panel, so that the first failing tile is the one that all ranks
  * report; what follows a failed tile is NaN by itself.
  *
- * n^3/3 flops; n^2/2 words received by each rank; scratch and window 2 n nb words.
+ * n^3/3 flops; n^2/2 words received by each rank; window 2 n nb words, no scratch.
  * Look-ahead as in ScaLAPACK-type codes (Strazdins 1998); LAPACK potrf with uplo = 'L'. */
 #include "algo/algo.h"
 
@@ -52,9 +52,8 @@ static size_t panel_bytes(const mla_desc_t *desc, const mlai_dist_t *d)
 
 mlai_space_t mlai_potrf_space(const mla_desc_t *desc, const mlai_dist_t *d)
 {
-    size_t column = mlai_size_mat(desc->n, 1, mlai_sizeof(desc->dtype));
     return (mlai_space_t){
-        .work = mlai_dist_is_identity(d) ? 0 : mlai_size_mul(column, (size_t)d->nb),
+        .work = 0,
         .window = mlai_size_add(mlai_size_mul(mlai_size_add(panel_bytes(desc, d), 256), 2),
                                 mlai_size_align(8 * (size_t)d->nranks))};
 }
@@ -238,7 +237,8 @@ mla_status_t mlai_potrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
     }
     mla_status_t st;
     MLAI_TRY_GOTO(st, MLAI_BE(x, zero, f.main, info, sizeof *info), done);
-    MLAI_TRY_GOTO(st, mlai_permute(x, desc, d, true, a, work, d->nb), done);
+    // Before there are panels their place is scratch.
+    MLAI_TRY_GOTO(st, mlai_permute(x, desc, d, true, a, base, d->nb), done);
     MLAI_TRY_GOTO(st, potrf_loop(&f), done);
     if (logdet) MLAI_TRY_GOTO(st, log_det(&f, base, 2 * each, logdet), done);
     if (d->order == MLA_NATURAL) MLAI_TRY_GOTO(st, clear_upper(&f), done);

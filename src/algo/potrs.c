@@ -11,11 +11,11 @@
  * subtracts Y_t L[>t,t]^H from its own S. Pull: the owner of t has the column L[>t,t] and needs
  * all later X, which are broadcast as they come.
  *
- * Right-hand sides go in groups of at most NRHS_GROUP, which bounds the window by
- * 2 NRHS_GROUP n words. 2 n^2 nrhs flops; 2 nrhs n (P-1) words received; 2 T messages a group. */
+ * Right-hand sides go in groups, so that the window, 2 n words for each of them, takes less than
+ * a fifth of a shard. 2 n^2 nrhs flops; 2 nrhs n (P-1) words received; 2 T messages a group. */
 #include "algo/algo.h"
 
-enum { NRHS_GROUP = 512 };
+enum { GROUP_MIN = 64, GROUP_MAX = 512 };
 
 typedef struct potrs {
     mla_context_t *x;
@@ -31,12 +31,17 @@ typedef struct potrs {
     size_t s_off, x_off, g_off;
 } potrs_t;
 
+static int64_t group_of(const mlai_dist_t *d, int64_t nrhs)
+{
+    return mlai_min(nrhs, mlai_min(mlai_max(d->lc / 12, GROUP_MIN), GROUP_MAX));
+}
+
 mlai_space_t mlai_potrs_space(const mla_desc_t *desc, const mlai_dist_t *d, mla_rhs_t rhs,
                               int64_t nrhs)
 {
     (void)rhs;
     size_t es = mlai_sizeof(desc->dtype);
-    int64_t group = mlai_min(nrhs, NRHS_GROUP);
+    int64_t group = group_of(d, nrhs);
     size_t all = mlai_size_align(mlai_size_mat(group, desc->n, es));
     size_t parts = mlai_size_mul(mlai_size_mat(group, d->nb, es), (size_t)d->nranks);
     return (mlai_space_t){.work = 0, .window = mlai_size_add(mlai_size_mul(all, 2), parts)};
@@ -118,16 +123,15 @@ mla_status_t mlai_potrs(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
     mlai_space_t space = mlai_potrs_space(desc, d, rhs, nrhs);
     void *work, *base;
     MLAI_TRY(mlai_reserve(x, space.work, space.window, &work, &base));
-    int64_t tiles = mlai_dist_tiles(d);
-    size_t all = mlai_size_align(
-        mlai_size_mat(mlai_min(nrhs, NRHS_GROUP), desc->n, mlai_sizeof(desc->dtype)));
-    for (int64_t first = 0; first < nrhs; first += NRHS_GROUP) {
+    int64_t tiles = mlai_dist_tiles(d), group = group_of(d, nrhs);
+    size_t all = mlai_size_align(mlai_size_mat(group, desc->n, mlai_sizeof(desc->dtype)));
+    for (int64_t first = 0; first < nrhs; first += group) {
         potrs_t f = {.x = x,
                      .d = d,
                      .dt = desc->dtype,
                      .n = desc->n,
                      .lda = desc->ld,
-                     .nrhs = mlai_min(nrhs - first, NRHS_GROUP),
+                     .nrhs = mlai_min(nrhs - first, group),
                      .a = a,
                      .rhs = rhs,
                      .c = mlai_at(c, desc->dtype, ldc, first, 0),
