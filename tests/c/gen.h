@@ -8,6 +8,10 @@
 
 #include "meshlinalg.h"
 
+#ifndef CMPLX /* glibc has it for gcc only */
+#define CMPLX(re, im) __builtin_complex((double)(re), (double)(im))
+#endif
+
 typedef double _Complex gen_z;
 
 typedef enum gen_kind {
