@@ -2,8 +2,8 @@
  * src/api/tune.c: choices that depend on sizes and device: tile widths and work space. */
 #include "api/api.h"
 
-/* Ten slots a rank: then the inverse, which takes the most, 3 n nb words, stays within a fifth of
- * the shard and one tile column. Fewer where tiles would be too narrow for GEMM, four at least
+/* Eleven slots a rank: then the inverse, which takes the most, 3 n nb words, stays within a fifth
+ * of the shard and one tile column. Fewer where tiles would be too narrow for GEMM, four at least
  * for balance; no wider than what hides a panel. Host: from k = 32 on DGEMM runs at 85 % of its
  * rate at k = 192, measured with OpenBLAS on one AVX-512 core. */
 int64_t mla_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device)
@@ -12,7 +12,7 @@ int64_t mla_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device)
     int64_t lc = desc->lc > 0 ? desc->lc : mlai_ceil_div(desc->n, nranks);
     int64_t grain = device == MLA_CUDA ? 64 : 16;
     int64_t least = device == MLA_CUDA ? 128 : 32, most = device == MLA_CUDA ? 512 : 192;
-    int64_t nb = mlai_min(mlai_max(lc / 10 / grain * grain, least), most);
+    int64_t nb = mlai_min(mlai_max(lc / 11 / grain * grain, least), most);
     return mlai_min(nb, mlai_max(1, mlai_ceil_div(lc, 4)));
 }
 
@@ -23,6 +23,9 @@ mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nr
     *err = (mlai_error_t){.status = MLA_OK};
     if (!bytes) return mlai_fail(err, MLA_ARG, "bytes is NULL");
     *bytes = 0;
+    if (device != MLA_HOST && device != MLA_CUDA)
+        return mlai_fail(err, MLA_ARG, "device is %d, expected MLA_HOST or MLA_CUDA",
+                         (int)device);
     if (nranks < 1) return mlai_fail(err, MLA_ARG, "nranks is %d, expected at least 1", nranks);
     if (nrhs < 0)
         return mlai_fail(err, MLA_ARG, "nrhs is %lld, expected at least 0", (long long)nrhs);
