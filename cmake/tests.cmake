@@ -8,7 +8,7 @@ file(GLOB units CONFIGURE_DEPENDS ${dir}/unit_*.c)
 file(GLOB tester CONFIGURE_DEPENDS ${dir}/*.c)
 list(REMOVE_ITEM tester ${units})
 set(helpers ${tester})
-list(FILTER helpers INCLUDE REGEX "/(check|gen)\\.c$")
+list(FILTER helpers INCLUDE REGEX "/(check|gen|ranks)\\.c$")
 set(names)
 
 add_library(mla_tests INTERFACE)

@@ -3,14 +3,3 @@
 #include "algo/algo.h"
 
 #define WEAK __attribute__((weak))
-WEAK mla_status_t mla_comm_create_peer(const char *s, int n, int r, int o, double t,
-                                       mla_comm_t **c)
-{
-    (void)s;
-    (void)n;
-    (void)r;
-    (void)o;
-    (void)t;
-    (void)c;
-    return MLA_UNSUPPORTED;
-}

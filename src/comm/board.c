@@ -327,3 +327,12 @@ void mlai_board_leave(mlai_board_t *b)
     atomic_store(&b->mem->slot[b->rank].state, LEFT);
     for (int q = 0; q < b->nranks; q++) wake(&b->mem->slot[q], b->shared);
 }
+
+bool mlai_board_empty(const mlai_board_t *b)
+{
+    for (int q = 0; q < b->nranks; q++)
+        if (atomic_load(&b->mem->slot[q].state) != LEFT &&
+            (q == b->rank || !b->alive || b->alive(b->owner, q)))
+            return false;
+    return true;
+}

@@ -60,6 +60,8 @@ mla_status_t mlai_board_open(mlai_board_t *b, mlai_board_memory_t *mem, int rank
                              double timeout_s, bool shared, mlai_error_t *err);
 /* The last use; who waits for this rank fails at once. */
 void mlai_board_leave(mlai_board_t *b);
+/* Whether all ranks have left or died. */
+bool mlai_board_empty(const mlai_board_t *b);
 
 /* MLA_PEER with the sentence if the board has failed. */
 mla_status_t mlai_board_check(const mlai_board_t *b, mlai_error_t *err);

@@ -37,8 +37,10 @@ static mla_status_t begin(mlai_host_comm_t *h, mlai_span_t src, mlai_span_t dst,
                           mlai_error_t *err)
 {
     *s = ++h->base.seq;
-    uint64_t read = mlai_read_log_add(&h->log, *s, src, dst);
-    return mlai_board_wait(&h->board, MLAI_ALL_RANKS, 2 * read, err);
+    uint64_t read = dst.bytes > 0 ? mlai_read_log_overwrite(&h->log, dst) : 0;
+    uint64_t far = *s > MLAI_IN_FLIGHT ? *s - MLAI_IN_FLIGHT : 0;
+    mlai_read_log_add(&h->log, *s, src);
+    return mlai_board_wait(&h->board, MLAI_ALL_RANKS, 2 * (read > far ? read : far), err);
 }
 
 mla_status_t mlai_host_bcast(mla_comm_t *c, mlai_stream_t st, size_t off, size_t bytes, int root,

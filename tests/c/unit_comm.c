@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/c/unit_comm.c: communicators in host memory. Random sequences of collectives, the same
- * on all ranks, are checked byte by byte against what they should have moved; ranks are delayed
- * at random and sources are overwritten as soon as `reuse` allows. Then failures: each must reach
- * all ranks, in time, with the sentence. Ranks are threads, and processes.
+ * tests/c/unit_comm.c: communicators of every kind. Random sequences of collectives, the same on
+ * all ranks, are checked byte by byte against what they should have moved; ranks are delayed at
+ * random, and sources are overwritten as soon as `reuse` allows. Then failures: each must reach
+ * all ranks, in time, with the sentence.
  *
- *     unit_comm                 the test
- *     unit_comm time P bytes    microseconds of a bcast and an allgather, threads and processes
+ *     unit_comm                 the test; GPUs only if there are any
+ *     unit_comm peer            GPUs alone
+ *     unit_comm time P bytes    microseconds of a bcast and an allgather
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "comm/comm.h"
 #include "core/size.h"
+#include "ranks.h"
 
 static int passed, failed;
 
@@ -35,232 +33,109 @@ static int passed, failed;
         }                                                  \
     } while (0)
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+/* ---- random sequences ----------------------------------------------------------------------
+ * Each stream of a rank has two regions of the window for itself. What a step sends is copied
+ * there from memory of the rank that was filled before, what it receives is copied away, and all
+ * of it is compared in the end: on a GPU the host waits for nothing in between. */
 
-static void sleep_s(double s)
-{
-    struct timespec t = {(time_t)s, (long)((s - (double)(time_t)s) * 1e9)};
-    nanosleep(&t, NULL);
-}
+enum { REGIONS = 2 * RANKS_STREAMS, BLOCK = 512, STEPS = 200 };
 
-/* ---- running P ranks --------------------------------------------------------------------- */
-
-enum { MAX_RANKS = 16 };
-typedef enum kind { THREADS, PROCESSES } kind_t;
-static const char *const kind_name[] = {"threads", "processes"};
-
-/* What a rank hands back, in memory that all processes share. */
-typedef struct result {
-    mla_status_t status;
-    int wrong; /* bytes */
-    double seconds;
-    char why[MLAI_MESSAGE_MAX];
-} result_t;
-
-typedef void (*body_t)(mla_comm_t *c, unsigned seed, result_t *r);
-
-typedef struct job {
-    kind_t kind;
-    body_t body;
-    unsigned seed;
-    double timeout_s;
-    int nranks, absent; /* absent: rank that never comes; -1 */
-    char name[64];
-    result_t *result;
-    mla_comm_t *comm[MAX_RANKS]; /* THREADS */
-} job_t;
-
-typedef struct seat {
-    job_t *job;
-    int rank;
-} seat_t;
-
-static void *run_rank(void *arg)
-{
-    job_t *job = ((seat_t *)arg)->job;
-    int rank = ((seat_t *)arg)->rank;
-    result_t *r = &job->result[rank];
-    mla_comm_t *c = job->comm[rank];
-    double t = now();
-    r->status = MLA_OK;
-    if (job->kind == PROCESSES)
-        r->status = mla_comm_create_shm(job->name, job->nranks, rank, job->timeout_s, &c);
-    if (r->status != MLA_OK)
-        snprintf(r->why, sizeof r->why, "%s", mla_message(NULL));
-    else
-        job->body(c, job->seed, r);
-    r->seconds = now() - t;
-    mla_comm_free(c);
-    return NULL;
-}
-
-static void run_threads(job_t *job)
-{
-    pthread_t thread[MAX_RANKS];
-    seat_t seat[MAX_RANKS];
-    if (mla_comm_create_threads(job->nranks, job->timeout_s, job->comm) != MLA_OK) {
-        CHECK(0, "%s", mla_message(NULL));
-        return;
-    }
-    for (int p = 0; p < job->nranks; p++) {
-        seat[p] = (seat_t){job, p};
-        if (p != job->absent) pthread_create(&thread[p], NULL, run_rank, &seat[p]);
-    }
-    for (int p = 0; p < job->nranks; p++)
-        if (p != job->absent) pthread_join(thread[p], NULL);
-    if (job->absent >= 0) mla_comm_free(job->comm[job->absent]);
-}
-
-static void run_processes(job_t *job)
-{
-    pid_t child[MAX_RANKS];
-    fflush(stdout);
-    for (int p = 0; p < job->nranks; p++) {
-        child[p] = -1;
-        if (p == job->absent) continue;
-        child[p] = fork();
-        if (child[p] == 0) {
-            seat_t seat = {job, p};
-            run_rank(&seat);
-            exit(0); // runs the leak checker
-        }
-        CHECK(child[p] > 0, "fork");
-    }
-    for (int p = 0; p < job->nranks; p++) {
-        int status = 0;
-        if (child[p] > 0) waitpid(child[p], &status, 0);
-        bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-        CHECK(killed || (WIFEXITED(status) && WEXITSTATUS(status) == 0), "rank %d: status %x", p,
-              (unsigned)status);
-    }
-}
-
-/* Results of all ranks; of one that died: status 1. */
-static result_t *run(kind_t kind, int nranks, int absent, double timeout_s, unsigned seed,
-                     body_t body)
-{
-    static int number;
-    static result_t *result;
-    static job_t job;
-    if (!result)
-        result = mmap(NULL, MAX_RANKS * sizeof *result, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    memset(result, 0, MAX_RANKS * sizeof *result);
-    for (int p = 0; p < nranks; p++) result[p].status = (mla_status_t)1;
-    job = (job_t){.kind = kind,
-                  .body = body,
-                  .seed = seed,
-                  .timeout_s = timeout_s,
-                  .nranks = nranks,
-                  .absent = absent,
-                  .result = result};
-    snprintf(job.name, sizeof job.name, "unit-comm-%d-%d", (int)getpid(), number++);
-    if (kind == THREADS)
-        run_threads(&job);
-    else
-        run_processes(&job);
-    return result;
-}
-
-/* ---- random sequences -------------------------------------------------------------------- */
-
-enum { REGIONS = 4, BLOCK = 512, STEPS = 300 };
-
-/* Cheap generator; every rank draws the same numbers from `seed`. */
+/* Cheap generator; every rank draws the same numbers from the same state. */
 static unsigned draw(unsigned *state, unsigned n)
 {
     *state = *state * 1664525u + 1013904223u;
     return (*state >> 8) % n;
 }
 
-/* Byte i of what rank q has in its source for step s. */
+/* Byte i of what rank q sends in step s. */
 static unsigned char pattern(int q, int s, size_t i)
 {
     return (unsigned char)(131 * (unsigned)q + 29 * (unsigned)s + 7 * (unsigned)i +
                            ((unsigned)i >> 8));
 }
 
-static void fill(unsigned char *a, size_t n, int q, int s)
-{
-    for (size_t i = 0; i < n; i++) a[i] = pattern(q, s, i);
-}
-
-/* a[0..n-1] against bytes first.. of the source of rank q. */
-static int differ(const unsigned char *a, size_t n, int q, int s, size_t first)
-{
-    int wrong = 0;
-    for (size_t i = 0; i < n; i++) wrong += a[i] != pattern(q, s, first + i);
-    return wrong;
-}
+typedef struct step {
+    bool used, from_all;
+    int root;
+    size_t bytes, first; /* of each source, from byte `first` of its pattern */
+} step_t;
 
 typedef struct walk {
+    ranks_self_t *self;
     mla_comm_t *c;
     unsigned common, own; /* random states: of all ranks; of this one */
-    unsigned char *base;
+    char *base, *sent, *got;
     size_t region, bytes;
     uint64_t read[REGIONS]; /* collective that read the region last */
-    mlai_error_t err;
-    int wrong;
+    step_t step[STEPS];
 } walk_t;
 
-static void dawdle(walk_t *w)
+/* Delays the host, and on a GPU the stream. */
+static mla_status_t dawdle(walk_t *w, int st)
 {
-    if (draw(&w->own, 16) == 0) sleep_s(1e-6 * draw(&w->own, 300));
+    unsigned what = draw(&w->own, 16);
+    if (what == 0) ranks_sleep(1e-6 * draw(&w->own, 300));
+    if (what == 1)
+        for (int i = 0; i < 20; i++)
+            MLAI_TRY(ranks_copy(w->self, st, w->got + STEPS * w->region,
+                                w->got + (STEPS + 256) * w->region, 256 * w->region));
+    return MLA_OK;
+}
+
+/* This rank's bytes of step s to `off` in region i, which others may still read. */
+static mla_status_t send_bytes(walk_t *w, int s, size_t i, size_t off, size_t bytes)
+{
+    ranks_self_t *self = w->self;
+    int st = (int)i / 2;
+    MLAI_TRY(w->c->ops->reuse(w->c, self->stream[st], w->read[i], &self->err));
+    MLAI_TRY(ranks_copy(self, st, w->base + off, w->sent + (size_t)s * w->region, bytes));
+    return dawdle(w, st);
 }
 
 static mla_status_t bcast_step(walk_t *w, int s, size_t i, size_t bytes)
 {
+    ranks_self_t *self = w->self;
     mla_comm_t *c = w->c;
-    int root = (int)draw(&w->common, (unsigned)c->nranks);
+    int st = (int)i / 2, root = (int)draw(&w->common, (unsigned)c->nranks);
     size_t skip = draw(&w->common, 64), off = i * w->region + skip;
     if (skip + bytes > w->region) bytes = w->region - skip;
-    if (c->rank == root) {
-        MLAI_TRY(c->ops->reuse(c, NULL, w->read[i], &w->err));
-        fill(w->base + off, bytes, root, s);
-    }
-    dawdle(w);
-    MLAI_TRY(c->ops->bcast(c, NULL, off, bytes, root, &w->err));
+    if (c->rank == root)
+        MLAI_TRY(send_bytes(w, s, i, off, bytes));
+    else
+        MLAI_TRY(dawdle(w, st));
+    MLAI_TRY(c->ops->bcast(c, self->stream[st], off, bytes, root, &self->err));
     if (c->rank == root) w->read[i] = c->seq;
-    w->wrong += differ(w->base + off, bytes, root, s, 0);
-    return MLA_OK;
+    w->step[s] = (step_t){.used = true, .root = root, .bytes = bytes};
+    return ranks_copy(self, st, w->got + (size_t)s * w->region, w->base + off, bytes);
 }
 
 static mla_status_t all_step(walk_t *w, int s, size_t i, size_t bytes)
 {
+    ranks_self_t *self = w->self;
     mla_comm_t *c = w->c;
     bool gather = draw(&w->common, 2), in_place = gather && draw(&w->common, 2);
-    size_t j = (i + 1 + draw(&w->common, REGIONS - 1)) % REGIONS, p = (size_t)c->rank;
-    size_t nranks = (size_t)c->nranks;
+    size_t j = i ^ 1, p = (size_t)c->rank, nranks = (size_t)c->nranks;
     if (bytes > BLOCK) bytes = BLOCK;
     size_t dst = j * w->region, src = in_place ? dst + p * bytes : i * w->region;
     if (in_place) i = j;
-    MLAI_TRY(c->ops->reuse(c, NULL, w->read[i], &w->err));
-    fill(w->base + src, gather ? bytes : nranks * bytes, c->rank, s);
-    dawdle(w);
+    int st = (int)i / 2;
+    mlai_stream_t stream = self->stream[st];
+    MLAI_TRY(send_bytes(w, s, i, src, gather ? bytes : nranks * bytes));
     if (gather)
-        MLAI_TRY(c->ops->allgather(c, NULL, src, dst, bytes, &w->err));
+        MLAI_TRY(c->ops->allgather(c, stream, src, dst, bytes, &self->err));
     else
-        MLAI_TRY(c->ops->alltoall(c, NULL, src, dst, bytes, &w->err));
+        MLAI_TRY(c->ops->alltoall(c, stream, src, dst, bytes, &self->err));
     w->read[i] = c->seq;
-    for (size_t q = 0; q < nranks; q++)
-        w->wrong += differ(w->base + dst + q * bytes, bytes, (int)q, s, gather ? 0 : p * bytes);
-    return MLA_OK;
+    w->step[s] =
+        (step_t){.used = true, .from_all = true, .bytes = bytes, .first = gather ? 0 : p * bytes};
+    return ranks_copy(self, st, w->got + (size_t)s * w->region, w->base + dst, nranks * bytes);
 }
 
 static mla_status_t grow_step(walk_t *w, size_t bytes)
 {
     void *base;
-    MLAI_TRY(w->c->ops->window(w->c, bytes, &base, &w->err));
+    MLAI_TRY(w->c->ops->window(w->c, bytes, &base, &w->self->err));
     w->base = base;
-    if (bytes > w->bytes) {
-        memset(base, 0, bytes);
-        w->bytes = bytes;
-    }
     return MLA_OK;
 }
 
@@ -271,46 +146,83 @@ static mla_status_t walk_steps(walk_t *w)
     for (int s = 0; s < STEPS; s++) {
         size_t i = draw(&w->common, REGIONS);
         size_t bytes = draw(&w->common, 8) ? draw(&w->common, (unsigned)w->region) : 0;
-        switch (draw(&w->common, 12)) {
-        case 0: MLAI_TRY(w->c->ops->agree(w->c, MLA_OK, &w->err)); break;
-        case 1: MLAI_TRY(grow_step(w, all + (size_t)draw(&w->common, 100) * 1000)); break;
-        case 2:
-        case 3:
-        case 4:
-        case 5: MLAI_TRY(all_step(w, s, i, bytes)); break;
-        default: MLAI_TRY(bcast_step(w, s, i, bytes)); break;
+        switch (draw(&w->common, 24)) {
+        case 0: MLAI_TRY(w->c->ops->agree(w->c, MLA_OK, &w->self->err)); break;
+        case 1: MLAI_TRY(grow_step(w, all + (size_t)draw(&w->common, 100) * 100000)); break;
+        default:
+            if (draw(&w->common, 2))
+                MLAI_TRY(all_step(w, s, i, bytes));
+            else
+                MLAI_TRY(bcast_step(w, s, i, bytes));
+            break;
         }
     }
+    for (int st = 0; st < RANKS_STREAMS; st++) MLAI_TRY(ranks_sync(w->self, st));
     return MLA_OK;
 }
 
-static void finish(result_t *r, mla_status_t st, const mlai_error_t *err)
+/* Bytes received that are not what was sent. */
+static int compare(const walk_t *w, const unsigned char *got)
 {
-    r->status = st;
-    snprintf(r->why, sizeof r->why, "%s", err->message);
+    int wrong = 0;
+    for (int s = 0; s < STEPS; s++) {
+        const step_t *t = &w->step[s];
+        int sources = !t->used ? 0 : t->from_all ? w->c->nranks : 1;
+        for (int q = 0; q < sources; q++)
+            for (size_t i = 0; i < t->bytes; i++)
+                wrong += got[(size_t)s * w->region + (size_t)q * t->bytes + i] !=
+                         pattern(t->from_all ? q : t->root, s, t->first + i);
+    }
+    return wrong;
 }
 
-static void random_walk(mla_comm_t *c, unsigned seed, result_t *r)
+static mla_status_t walk_all(walk_t *w, unsigned char *host)
 {
-    walk_t w = {.c = c,
-                .common = seed,
-                .own = seed ^ (77777u * (unsigned)(c->rank + 1)),
-                .region = BLOCK * (size_t)c->nranks + 64};
-    mla_status_t st = walk_steps(&w);
-    r->wrong = w.wrong;
-    finish(r, st, &w.err);
+    ranks_self_t *self = w->self;
+    size_t all = STEPS * w->region;
+    for (size_t i = 0; i < all; i++)
+        host[i] = pattern(w->c->rank, (int)(i / w->region), i % w->region);
+    MLAI_TRY(ranks_upload(self, w->sent, host, all));
+    MLAI_TRY(walk_steps(w));
+    MLAI_TRY(ranks_download(self, host, w->got, all));
+    self->result->wrong = compare(w, host);
+    return MLA_OK;
 }
 
-static void test_random(kind_t kind)
+static void random_walk(ranks_self_t *self)
+{
+    static _Thread_local walk_t w;
+    mla_comm_t *c = self->comm;
+    w = (walk_t){.self = self,
+                 .c = c,
+                 .common = self->seed,
+                 .own = self->seed ^ (77777u * (unsigned)(c->rank + 1)),
+                 .region = BLOCK * (size_t)c->nranks + 64};
+    unsigned char *host = malloc(STEPS * w.region);
+    void *sent = NULL, *got = NULL;
+    mla_status_t st = host ? MLA_OK : MLA_NOMEM;
+    if (st == MLA_OK) st = ranks_alloc(self, STEPS * w.region, &sent);
+    if (st == MLA_OK) st = ranks_alloc(self, (STEPS + 512) * w.region, &got);
+    w.sent = sent;
+    w.got = got;
+    if (st == MLA_OK) st = walk_all(&w, host);
+    ranks_finish(self, st, &self->err);
+    ranks_free(self, got);
+    ranks_free(self, sent);
+    free(host);
+}
+
+static void test_random(ranks_kind_t kind)
 {
     static const int sizes[] = {1, 2, 3, 5, 8};
     for (int i = 0; i < 5; i++)
-        for (unsigned seed = 1; seed <= 3; seed++) {
-            const result_t *r = run(kind, sizes[i], -1, 30.0, seed, random_walk);
-            for (int p = 0; p < sizes[i]; p++) {
-                CHECK(r[p].status == MLA_OK, "%s P %d rank %d: %s", kind_name[kind], sizes[i], p,
+        for (unsigned seed = 1; seed <= 2; seed++) {
+            const ranks_result_t *r = ranks_run(kind, sizes[i], -1, 30.0, seed, random_walk);
+            CHECK(r, "%s", ranks_name[kind]);
+            for (int p = 0; r && p < sizes[i]; p++) {
+                CHECK(r[p].status == MLA_OK, "%s P %d rank %d: %s", ranks_name[kind], sizes[i], p,
                       r[p].why);
-                CHECK(r[p].wrong == 0, "%s P %d rank %d: %d bytes", kind_name[kind], sizes[i], p,
+                CHECK(r[p].wrong == 0, "%s P %d rank %d: %d bytes", ranks_name[kind], sizes[i], p,
                       r[p].wrong);
             }
         }
@@ -320,188 +232,186 @@ static void test_random(kind_t kind)
 
 enum { P = 3, BAD = 1 }; /* the rank that misbehaves */
 
-static mla_status_t one_round(mla_comm_t *c, mlai_error_t *err)
+static mla_status_t one_round(ranks_self_t *self, mlai_error_t *err)
 {
     void *base;
+    mla_comm_t *c = self->comm;
     MLAI_TRY(c->ops->window(c, 1000, &base, err));
-    memset(base, c->rank, 1000);
-    return c->ops->allgather(c, NULL, 0, 500, 100, err);
+    return c->ops->allgather(c, self->stream[0], 0, 500, 100, err);
 }
 
 /* After a failure everything fails at once, with the first sentence. */
-static mla_status_t still_failed(mla_comm_t *c, mla_status_t st, const mlai_error_t *err)
+static mla_status_t still_failed(ranks_self_t *self, mla_status_t st, const mlai_error_t *err)
 {
     void *base;
+    mla_comm_t *c = self->comm;
+    mlai_stream_t stream = self->stream[0];
     mlai_error_t again[6] = {{.status = MLA_OK}};
-    double t = now();
-    mla_status_t all[6] = {c->ops->bcast(c, NULL, 0, 8, 0, &again[0]),
-                           c->ops->allgather(c, NULL, 0, 500, 8, &again[1]),
-                           c->ops->alltoall(c, NULL, 0, 500, 8, &again[2]),
+    double t = ranks_now();
+    mla_status_t all[6] = {c->ops->bcast(c, stream, 0, 8, 0, &again[0]),
+                           c->ops->allgather(c, stream, 0, 500, 8, &again[1]),
+                           c->ops->alltoall(c, stream, 0, 500, 8, &again[2]),
                            c->ops->window(c, 100000, &base, &again[3]),
-                           c->ops->reuse(c, NULL, 1, &again[4]),
+                           c->ops->reuse(c, stream, 1, &again[4]),
                            c->ops->agree(c, MLA_OK, &again[5])};
     for (int i = 0; i < 6; i++)
         if (all[i] != MLA_PEER || strcmp(again[i].message, err->message) != 0) return MLA_ARG;
-    return now() - t < 0.1 ? st : MLA_SIZE;
+    return ranks_now() - t < 0.1 ? st : MLA_SIZE;
 }
 
-static void good_rank(mla_comm_t *c, result_t *r)
+static void good_rank(ranks_self_t *self)
 {
     mlai_error_t err = {.status = MLA_OK};
-    mla_status_t st = one_round(c, &err);
-    if (st == MLA_OK) st = c->ops->bcast(c, NULL, 0, 100, BAD, &err);
-    if (st == MLA_PEER || st == MLA_COMM) st = still_failed(c, st, &err);
-    finish(r, st, &err);
+    mla_comm_t *c = self->comm;
+    mla_status_t st = one_round(self, &err);
+    if (st == MLA_OK) st = c->ops->bcast(c, self->stream[0], 0, 100, BAD, &err);
+    if (st == MLA_PEER || st == MLA_COMM) st = still_failed(self, st, &err);
+    ranks_finish(self, st, &err);
 }
 
-static void bad_rank(mla_comm_t *c, result_t *r, mla_status_t expect)
+/* True for the rank that misbehaves, after a round in which it did not. */
+static bool goes_bad(ranks_self_t *self)
 {
+    if (self->comm->rank != BAD) {
+        good_rank(self);
+        return false;
+    }
     mlai_error_t err = {.status = MLA_OK};
-    finish(r, one_round(c, &err), &err);
-    if (r->status == MLA_OK) r->status = expect;
+    ranks_finish(self, one_round(self, &err), &err);
+    return self->result->status == MLA_OK;
 }
 
-static void aborts(mla_comm_t *c, unsigned seed, result_t *r)
+static void aborts(ranks_self_t *self)
 {
-    (void)seed;
-    if (c->rank != BAD) {
-        good_rank(c, r);
-        return;
-    }
-    bad_rank(c, r, MLA_PEER);
-    sleep_s(0.05);
-    mla_comm_abort(c, "rank 1: no ink");
-    mla_comm_abort(c, "a second reason");
-    snprintf(r->why, sizeof r->why, "rank 1: no ink");
-    sleep_s(0.05); // the others read the sentence before this rank leaves, and after
+    if (!goes_bad(self)) return;
+    ranks_sleep(0.05);
+    mla_comm_abort(self->comm, "rank 1: no ink");
+    mla_comm_abort(self->comm, "a second reason");
+    self->result->status = MLA_PEER;
+    snprintf(self->result->why, sizeof self->result->why, "rank 1: no ink");
+    ranks_sleep(0.05); // the others look before this rank leaves
 }
 
-static void leaves(mla_comm_t *c, unsigned seed, result_t *r)
+static void leaves(ranks_self_t *self)
 {
-    (void)seed;
-    if (c->rank != BAD)
-        good_rank(c, r);
-    else
-        bad_rank(c, r, MLA_OK);
+    (void)goes_bad(self);
 }
 
-static void dawdles(mla_comm_t *c, unsigned seed, result_t *r)
+static void dawdles(ranks_self_t *self)
 {
-    (void)seed;
-    if (c->rank != BAD) {
-        good_rank(c, r);
-        return;
-    }
-    bad_rank(c, r, MLA_PEER);
-    sleep_s(1.0);
+    if (!goes_bad(self)) return;
+    ranks_sleep(1.0);
     mlai_error_t err = {.status = MLA_OK};
-    mla_status_t st = c->ops->bcast(c, NULL, 0, 100, BAD, &err);
-    finish(r, still_failed(c, st, &err), &err);
+    mla_status_t st = self->comm->ops->bcast(self->comm, self->stream[0], 0, 100, BAD, &err);
+    ranks_finish(self, still_failed(self, st, &err), &err);
 }
 
-static void dies(mla_comm_t *c, unsigned seed, result_t *r)
+static void dies(ranks_self_t *self)
 {
-    (void)seed;
-    if (c->rank != BAD) {
-        good_rank(c, r);
-        return;
-    }
-    bad_rank(c, r, MLA_PEER);
-    kill(getpid(), SIGKILL);
+    if (goes_bad(self)) kill(getpid(), SIGKILL);
 }
 
-static void comes(mla_comm_t *c, unsigned seed, result_t *r)
+static void expect_failure(ranks_kind_t kind, const char *what, ranks_body_t body, int absent,
+                           double limit, double seconds, const char *sentence)
 {
-    (void)seed;
-    good_rank(c, r);
-}
-
-static void expect_failure(kind_t kind, const char *what, body_t body, int absent, double limit,
-                           double seconds, const char *sentence)
-{
-    const result_t *r = run(kind, P, absent, limit, 1, body);
+    const ranks_result_t *r = ranks_run(kind, P, absent, limit, 1, body);
+    const char *name = ranks_name[kind];
     int detectors = 0;
-    for (int p = 0; p < P; p++) {
+    CHECK(r, "%s, %s", name, what);
+    for (int p = 0; r && p < P; p++) {
         if (p == absent || ((body == dies || body == leaves) && p == BAD)) continue;
         CHECK(r[p].status == MLA_PEER || r[p].status == MLA_COMM, "%s, %s, rank %d: %s (%s)",
-              kind_name[kind], what, p, mla_status_name(r[p].status), r[p].why);
-        CHECK(strstr(r[p].why, sentence), "%s, %s, rank %d: \"%s\"", kind_name[kind], what, p,
-              r[p].why);
-        CHECK(r[p].seconds < seconds, "%s, %s, rank %d: %g s", kind_name[kind], what, p,
-              r[p].seconds);
+              name, what, p, mla_status_name(r[p].status), r[p].why);
+        CHECK(strstr(r[p].why, sentence), "%s, %s, rank %d: \"%s\"", name, what, p, r[p].why);
+        CHECK(r[p].seconds < seconds, "%s, %s, rank %d: %g s", name, what, p, r[p].seconds);
         detectors += r[p].status == MLA_COMM;
     }
-    CHECK(body == aborts ? detectors == 0 : detectors == 1, "%s, %s: %d found it",
-          kind_name[kind], what, detectors);
+    CHECK(body == aborts ? detectors == 0 : detectors == 1, "%s, %s: %d found it", name, what,
+          detectors);
 }
 
 /* A rank that cannot start: agree tells all, and the communicator goes on. */
-static void disagrees(mla_comm_t *c, unsigned seed, result_t *r)
+static void disagrees(ranks_self_t *self)
 {
+    mla_comm_t *c = self->comm;
     mlai_error_t err = {.status = MLA_OK};
-    bool bad = c->rank >= (int)seed;
+    bool bad = c->rank >= (int)self->seed;
     mla_status_t mine = bad ? mlai_fail(&err, MLA_NOMEM, "no paper on %d", c->rank) : MLA_OK;
     mla_status_t st = c->ops->agree(c, mine, &err);
     char expected[80];
-    snprintf(expected, sizeof expected, bad ? "no paper on %d" : "rank %d: no paper on %d",
-             bad ? c->rank : (int)seed, (int)seed);
-    r->wrong = st != (bad ? MLA_NOMEM : MLA_PEER) || strcmp(err.message, expected) != 0;
+    if (bad)
+        snprintf(expected, sizeof expected, "no paper on %d", c->rank);
+    else
+        snprintf(expected, sizeof expected, "rank %u: no paper on %u", self->seed, self->seed);
+    self->result->wrong =
+        st != (bad ? MLA_NOMEM : MLA_PEER) || strcmp(err.message, expected) != 0;
     err = (mlai_error_t){.status = MLA_OK};
-    finish(r, one_round(c, &err), &err);
+    ranks_finish(self, one_round(self, &err), &err);
 }
 
 /* Windows that cannot be had: all are told, and a smaller one can be had later. */
-static void wants_too_much(mla_comm_t *c, unsigned seed, result_t *r)
+static void wants_too_much(ranks_self_t *self)
 {
-    (void)seed;
     void *base;
+    mla_comm_t *c = self->comm;
+    int *wrong = &self->result->wrong;
+    mlai_stream_t stream = self->stream[0];
     mlai_error_t err = {.status = MLA_OK};
-    finish(r, one_round(c, &err), &err);
+    ranks_finish(self, one_round(self, &err), &err);
     mla_status_t st = c->ops->window(c, SIZE_MAX - 5000, &base, &err);
-    r->wrong = st == MLA_OK || st == MLA_COMM || err.message[0] == '\0';
+    *wrong = st == MLA_OK || st == MLA_COMM || err.message[0] == '\0';
     err = (mlai_error_t){.status = MLA_OK};
-    if (r->status == MLA_OK) finish(r, one_round(c, &err), &err);
+    if (self->result->status == MLA_OK) ranks_finish(self, one_round(self, &err), &err);
     // Outside of the window: refused on all ranks alike, before anything is sent.
-    r->wrong += c->ops->bcast(c, NULL, 999, 2, 0, NULL) != MLA_ARG;
-    r->wrong += c->ops->bcast(c, NULL, SIZE_MAX, 2, 0, NULL) != MLA_ARG;
-    r->wrong += c->ops->bcast(c, NULL, 0, 2, c->nranks, NULL) != MLA_ARG;
-    r->wrong += c->ops->allgather(c, NULL, 0, 900, 100, NULL) != MLA_ARG;
-    r->wrong += c->ops->alltoall(c, NULL, 600, 0, 200, NULL) != MLA_ARG;
-}
-
-static void expect_success(kind_t kind, const char *what, body_t body, unsigned seed)
-{
-    const result_t *r = run(kind, P, -1, 10.0, seed, body);
-    for (int p = 0; p < P; p++)
-        CHECK(r[p].status == MLA_OK && r[p].wrong == 0, "%s, %s, rank %d: %s, wrong %d",
-              kind_name[kind], what, p, r[p].why, r[p].wrong);
+    *wrong += c->ops->bcast(c, stream, 999, 2, 0, NULL) != MLA_ARG;
+    *wrong += c->ops->bcast(c, stream, SIZE_MAX, 2, 0, NULL) != MLA_ARG;
+    *wrong += c->ops->bcast(c, stream, 0, 2, c->nranks, NULL) != MLA_ARG;
+    *wrong += c->ops->allgather(c, stream, 0, 900, 100, NULL) != MLA_ARG;
+    *wrong += c->ops->alltoall(c, stream, 600, 0, 200, NULL) != MLA_ARG;
 }
 
 /* The first to leave: the others still read its window. */
-static void last_word(mla_comm_t *c, unsigned seed, result_t *r)
+static void last_word(ranks_self_t *self)
 {
-    (void)seed;
+    enum { MIB = 1 << 20 };
     void *base;
+    mla_comm_t *c = self->comm;
     mlai_error_t err = {.status = MLA_OK};
-    mla_status_t st = c->ops->window(c, 1 << 20, &base, &err);
-    if (st == MLA_OK && c->rank == BAD) memset(base, 42, 1 << 20);
-    if (st == MLA_OK && c->rank != BAD) sleep_s(0.05);
-    if (st == MLA_OK) st = c->ops->bcast(c, NULL, 0, 1 << 20, BAD, &err);
-    if (st == MLA_OK)
-        for (int i = 0; i < 1 << 20; i++) r->wrong += ((char *)base)[i] != 42;
-    finish(r, st, &err);
+    char *host = calloc(MIB, 1);
+    mla_status_t st = host ? c->ops->window(c, MIB, &base, &err) : MLA_NOMEM;
+    if (st == MLA_OK && c->rank == BAD) {
+        memset(host, 42, MIB);
+        st = ranks_upload(self, base, host, MIB);
+    }
+    if (c->rank != BAD) ranks_sleep(0.05);
+    if (st == MLA_OK) st = c->ops->bcast(c, self->stream[0], 0, MIB, BAD, &err);
+    if (st == MLA_OK) st = ranks_sync(self, 0);
+    if (st == MLA_OK) st = ranks_download(self, host, base, MIB);
+    for (int i = 0; st == MLA_OK && i < MIB; i++) self->result->wrong += host[i] != 42;
+    ranks_finish(self, st, &err);
+    free(host);
 }
 
-static void test_failures(kind_t kind)
+static void expect_success(ranks_kind_t kind, const char *what, ranks_body_t body, unsigned seed)
+{
+    const ranks_result_t *r = ranks_run(kind, P, -1, 10.0, seed, body);
+    CHECK(r, "%s, %s", ranks_name[kind], what);
+    for (int p = 0; r && p < P; p++)
+        CHECK(r[p].status == MLA_OK && r[p].wrong == 0, "%s, %s, rank %d: %s, wrong %d",
+              ranks_name[kind], what, p, r[p].why, r[p].wrong);
+}
+
+static void test_failures(ranks_kind_t kind)
 {
     expect_failure(kind, "a rank aborts", aborts, -1, 20.0, 2.0, "rank 1: no ink");
     expect_failure(kind, "a rank leaves", leaves, -1, 20.0, 2.0, "rank 1 has left");
     expect_failure(kind, "a rank is late", dawdles, -1, 0.5, 2.0, "for rank 1 at collective 2");
-    expect_failure(kind, "a rank never comes", comes, 1, 0.5, 1.0, "for rank 1 at meeting 1");
-    if (kind == PROCESSES) {
+    expect_failure(kind, "a rank never comes", good_rank, 1, 0.5, 1.0, "for rank 1 at meeting 1");
+    if (ranks_are_processes(kind))
         expect_failure(kind, "a rank dies", dies, -1, 20.0, 2.0, "rank 1: its process has died");
-        const result_t *r = run(kind, P, 0, 0.5, 1, comes);
-        for (int p = 1; p < P; p++)
+    if (kind != RANKS_THREADS) {
+        const ranks_result_t *r = ranks_run(kind, P, 0, 0.5, 1, good_rank);
+        for (int p = 1; r && p < P; p++)
             CHECK(r[p].status == MLA_COMM && r[p].seconds < 1.0 && strstr(r[p].why, "rank 0"),
                   "rank %d without rank 0: %s, %g s", p, r[p].why, r[p].seconds);
     }
@@ -512,17 +422,12 @@ static void test_failures(kind_t kind)
 
 /* ---- names ------------------------------------------------------------------------------- */
 
-static void path_of(char *path, size_t size, const char *name)
-{
-    snprintf(path, size, "/meshlinalg-%s", name);
-}
-
 static void test_names(void)
 {
     mla_comm_t *c = NULL, *other = NULL;
     char name[64], path[96];
-    snprintf(name, sizeof name, "unit-comm-%d-name", (int)getpid());
-    path_of(path, sizeof path, name);
+    snprintf(name, sizeof name, "unit-comm-%d", (int)getpid());
+    snprintf(path, sizeof path, "/meshlinalg-%s", name);
     CHECK(mla_comm_create_shm("", 1, 0, 1.0, &c) == MLA_ARG, "empty name");
     CHECK(mla_comm_create_shm("a/b", 1, 0, 1.0, &c) == MLA_ARG, "slash");
     CHECK(mla_comm_create_shm(NULL, 1, 0, 1.0, &c) == MLA_ARG, "no name");
@@ -552,41 +457,54 @@ static void test_names(void)
 
 static size_t time_bytes = 64;
 
-static void take_time(mla_comm_t *c, unsigned rounds, result_t *r)
+static void take_time(ranks_self_t *self)
 {
     void *base;
+    mla_comm_t *c = self->comm;
     mlai_error_t err = {.status = MLA_OK};
+    mlai_stream_t stream = self->stream[0];
     size_t nranks = (size_t)c->nranks;
     mla_status_t st = c->ops->window(c, (2 * nranks + 1) * time_bytes, &base, &err);
-    double t = now();
-    for (unsigned i = 0; i < rounds && st == MLA_OK; i++) {
-        st = c->ops->bcast(c, NULL, 0, time_bytes, (int)(i % nranks), &err);
+    double t = ranks_now();
+    for (unsigned i = 0; i < self->seed && st == MLA_OK; i++) {
+        st = c->ops->bcast(c, stream, 0, time_bytes, (int)(i % nranks), &err);
         if (st == MLA_OK)
-            st = c->ops->allgather(c, NULL, time_bytes, 2 * time_bytes, time_bytes, &err);
+            st = c->ops->allgather(c, stream, time_bytes, 2 * time_bytes, time_bytes, &err);
     }
-    t = now() - t;
-    finish(r, st, &err);
+    double host = ranks_now() - t;
+    if (st == MLA_OK) st = ranks_sync(self, 0);
+    t = ranks_now() - t;
+    ranks_finish(self, st, &err);
     if (st == MLA_OK && c->rank == 0)
-        printf("%s, %d ranks, %zu bytes: %.1f us for a bcast and an allgather\n", c->ops->name,
-               c->nranks, time_bytes, 1e6 * t / rounds);
+        printf("%s, %d ranks, %zu bytes: %.1f us for a bcast and an allgather (host %.1f)\n",
+               c->ops->name, c->nranks, time_bytes, 1e6 * t / self->seed,
+               1e6 * host / self->seed);
 }
 
 int main(int argc, char **argv)
 {
+    bool can[RANKS_KINDS];
+    for (int kind = 0; kind < RANKS_KINDS; kind++) can[kind] = ranks_can((ranks_kind_t)kind);
+    if (argc == 2 && strcmp(argv[1], "peer") == 0) can[0] = can[1] = false;
     if (argc == 4 && strcmp(argv[1], "time") == 0) {
         int nranks = atoi(argv[2]);
         time_bytes = (size_t)atoll(argv[3]);
-        if (nranks < 1 || nranks > MAX_RANKS) return 2;
-        run(THREADS, nranks, -1, 30.0, 20000, take_time);
-        run(PROCESSES, nranks, -1, 30.0, 20000, take_time);
+        if (nranks < 1 || nranks > RANKS_MAX) return 2;
+        for (int kind = 0; kind < RANKS_KINDS; kind++)
+            if (can[kind]) ranks_run((ranks_kind_t)kind, nranks, -1, 30.0, 20000, take_time);
         return 0;
     }
-    double t = now();
-    for (int kind = THREADS; kind <= PROCESSES; kind++) {
-        test_random((kind_t)kind);
-        test_failures((kind_t)kind);
-    }
     test_names();
-    printf("%d passed, %d failed, %.1f s\n", passed, failed, now() - t);
+    for (int kind = 0; kind < RANKS_KINDS; kind++) {
+        if (!can[kind]) {
+            printf("%s: no GPU here, left out\n", ranks_name[kind]);
+            continue;
+        }
+        double t = ranks_now();
+        test_random((ranks_kind_t)kind);
+        test_failures((ranks_kind_t)kind);
+        printf("%s: %.1f s\n", ranks_name[kind], ranks_now() - t);
+    }
+    printf("%d passed, %d failed\n", passed, failed);
     return failed != 0 || passed == 0;
 }
