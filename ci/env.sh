@@ -82,7 +82,7 @@ kernels_are_fresh() {
     [ -f "$KERNELS_FATBIN" ] && sha256sum --quiet --status -c "$KERNELS_FATBIN.sources" 2>/dev/null &&
         [ "$(kernel_sources)" = "$(cut -c67- "$KERNELS_FATBIN.sources")" ]
 }
-kernel_sources() { find ci/nvrtc.py src/backend/cuda/kernels -type f | sort; }
+kernel_sources() { find ci/nvrtc.py src/backend/cuda/kernel* -type f | sort; }
 have_nvcc() { command -v nvcc >/dev/null || [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ]; }
 
 # Makes the kernels if they come from NVRTC; cmake_kernels then prints the options for CMake.

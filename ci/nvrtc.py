@@ -18,6 +18,7 @@ import subprocess
 import sys
 
 KERNELS = pathlib.Path("src/backend/cuda/kernels")
+LIST = pathlib.Path("src/backend/cuda/kernel_list.h")
 TARGETS = ("sm_80", "sm_90", "sm_100", "sm_120", "compute_80")
 
 
@@ -74,6 +75,13 @@ class Nvrtc:
         return self.bytes_of("PTX" if target.startswith("compute") else "CUBIN", program)
 
 
+def listed() -> set[str]:
+    """The names that the library will ask for, off kernel_list.h."""
+    suffixes = {"X4": ("_s", "_d", "_c", "_z"), "X2": ("_s", "_d"), "X1": ("",)}
+    lines = re.findall(r"^ +(X[421])\((\w+)\)", LIST.read_text(), re.MULTILINE)
+    return {f"mlai_{name}{suffix}" for kind, name in lines for suffix in suffixes[kind]}
+
+
 def make(tools: str, folder: str, target: str) -> tuple[str, str]:
     kind = "ptx" if target.startswith("compute") else "elf"
     path = os.path.join(folder, f"{target}.{'ptx' if kind == 'ptx' else 'cubin'}")
@@ -92,7 +100,9 @@ def main(tools: str, out: str) -> None:
     command = [find(tools, "bin/fatbinary"), "--64", "--compress-mode=none", f"--create={out}"]
     subprocess.run(command + [image for image, _ in images], check=True)
     ptx = pathlib.Path(images[-1][1]).read_text(errors="replace")
-    names = re.findall(r"\.visible \.entry (\w+)\(", ptx)
+    names = set(re.findall(r"\.visible \.entry (\w+)\(", ptx))
+    if names != listed():
+        raise SystemExit(f"error: in the kernels or in {LIST} alone: {sorted(names ^ listed())}")
     for _, path in images:
         print(f"{os.path.getsize(path):9} {os.path.basename(path)}")
     print(f"{os.path.getsize(out):9} {os.path.basename(out)}: {len(names)} kernels")
