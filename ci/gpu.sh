@@ -66,11 +66,13 @@ do_tester() {
 }
 
 do_python() {
-    part python 420 12 $PYTHON -m pytest -q tests/python
+    part python 420 12 env JAX_PLATFORMS=cuda $PYTHON -m pytest -q tests/python \
+        --ignore tests/python/test_multiprocess.py
 }
 
 do_mp() {
-    part mp 240 12 $PYTHON -m pytest -q tests/python -k 'process'
+    # Several processes, one rank each, on the same card; the parent stays off it.
+    part mp 400 12 env MESHLINALG_TEST_PLATFORM=gpu $PYTHON -m pytest -q tests/python/test_multiprocess.py
 }
 
 do_sanitizer() {
