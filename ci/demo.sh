@@ -9,7 +9,6 @@ driver=${driver%%.*}
 if [[ $driver =~ ^[0-9]+$ ]]; then
     if [ "$driver" -ge 580 ]; then JAX='jax[cuda13]'; else JAX='jax[cuda12]'; fi
 fi
-VENV=build/venv-demo
 use_main_venv "${demo[@]}"
 ci/wheel.sh
 python -m pip install -q --no-deps --force-reinstall dist/meshlinalg-*.whl
