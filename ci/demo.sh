@@ -10,7 +10,7 @@ if [[ $driver =~ ^[0-9]+$ ]]; then
     if [ "$driver" -ge 580 ]; then JAX='jax[cuda13]'; else JAX='jax[cuda12]'; fi
 fi
 use_main_venv "${demo[@]}"
-ci/wheel.sh
-python -m pip install -q --no-deps --force-reinstall dist/meshlinalg-*.whl
+DIST=build/dist ci/wheel.sh
+python -m pip install -q --no-deps --force-reinstall build/dist/meshlinalg-*.whl
 unset OPENBLAS_NUM_THREADS OMP_NUM_THREADS
 exec python examples/python/demo.py "$@"

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# ci/test_python.sh [PYTEST ARGUMENT...]: the Python tests against the wheel in dist/ (built if
-# there is none) with PYTHON and JAX; results to build/results/python-*.xml.
+# ci/test_python.sh [PYTEST ARGUMENT...]: the Python tests, with PYTHON and JAX, against the file WHEEL
+# or else one that is built here; results to build/results/python*.xml.
 source "$(dirname "$0")/env.sh"
-[ -n "${WHEEL:-}" ] || { ci/wheel.sh; WHEEL=$(echo dist/meshlinalg-*.whl); }
+if [ -z "${WHEEL:-}" ]; then
+    DIST=build/dist ci/wheel.sh
+    WHEEL=$(echo build/dist/meshlinalg-*.whl)
+fi
 use_main_venv
 python -m pip install -q --no-deps --force-reinstall "$WHEEL"
 mkdir -p "$RESULTS"

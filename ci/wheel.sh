@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# ci/wheel.sh: dist/meshlinalg-VERSION-py3-none-PLATFORM.whl, one file for every Python. With the
+# ci/wheel.sh: meshlinalg-VERSION-py3-none-PLATFORM.whl, one file for every Python. With the
 # compiler of this machine it runs on this machine and on newer ones.
 # ci/wheel.sh release: for every Linux of 2018 or later (manylinux_2_27) and every NVIDIA driver of
 # CUDA 12 and 13: compiler (zig cc), kernels (NVRTC) and auditwheel come from PyPI. And the sdist.
+# Both go to DIST, by default dist/.
 source "$(dirname "$0")/env.sh"
+dist=${DIST:-dist}
 options=()
 if [ "${1:-}" = release ]; then
     export KERNELS=nvrtc
@@ -21,14 +23,14 @@ fi
 prepare_kernels
 kernels=$(cmake_kernels)
 say "wheel"
-rm -rf dist build/wheelhouse
+rm -rf "${dist:?}" build/wheelhouse
 python -m pip wheel -q --no-build-isolation --no-deps -w build/wheelhouse "${options[@]}" \
     "-Ccmake.define.${kernels#-D}" .
-mkdir -p dist
+mkdir -p "$dist"
 if [ "${1:-}" = release ]; then
-    auditwheel repair --only-plat --plat "manylinux_2_27_$(uname -m)" -w dist build/wheelhouse/meshlinalg-*.whl
-    python -m build --no-isolation --sdist --outdir dist .
+    auditwheel repair --only-plat --plat "manylinux_2_27_$(uname -m)" -w "$dist" build/wheelhouse/meshlinalg-*.whl
+    python -m build --no-isolation --sdist --outdir "$dist" .
 else
-    mv build/wheelhouse/meshlinalg-*.whl dist/
+    mv build/wheelhouse/meshlinalg-*.whl "$dist"/
 fi
-ls -l dist
+ls -l "$dist"
