@@ -9,7 +9,8 @@
 #
 #   extern const unsigned char mlai_kernels_begin[], mlai_kernels_end[];
 #
-# Equal addresses mean a library built without kernels. A kernel file contains device code only.
+# Equal addresses mean a library built without kernels. They are weak: the tests that emulate the
+# kernels have their own. A kernel file contains device code only.
 
 set(MLA_KERNELS_FATBIN "" CACHE FILEPATH "Prebuilt fatbin of the CUDA kernels")
 option(MLA_KERNELS "Compile the CUDA kernels if nvcc is found" ON)
@@ -23,6 +24,14 @@ find_program(NVCC_PROGRAM nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/loca
 set(kernel_dir ${CMAKE_CURRENT_BINARY_DIR}/kernels)
 file(MAKE_DIRECTORY ${kernel_dir})
 set(fatbin "")
+
+# One translation unit that includes every .cu file: device code needs no linking.
+set(kernel_unit ${kernel_dir}/kernels.cu)
+set(unit "")
+foreach(source ${kernel_sources})
+  string(APPEND unit "#include \"${source}\"\n")
+endforeach()
+file(CONFIGURE OUTPUT ${kernel_unit} CONTENT "${unit}" @ONLY)
 
 if(MLA_KERNELS_FATBIN)
   get_filename_component(fatbin "${MLA_KERNELS_FATBIN}" ABSOLUTE)
@@ -46,18 +55,12 @@ elseif(MLA_KERNELS AND kernel_sources AND NVCC_PROGRAM)
   endif()
   list(GET architectures 0 first)
   list(APPEND gencode -gencode=arch=compute_${first},code=compute_${first})
-  # One translation unit that includes every .cu file: device code needs no linking.
   set(fatbin ${kernel_dir}/kernels.fatbin)
-  set(unit "")
-  foreach(source ${kernel_sources})
-    string(APPEND unit "#include \"${source}\"\n")
-  endforeach()
-  file(CONFIGURE OUTPUT ${kernel_dir}/kernels.cu CONTENT "${unit}" @ONLY)
   add_custom_command(
     OUTPUT ${fatbin}
-    COMMAND ${NVCC_PROGRAM} -fatbin -O3 -std=c++17 ${gencode} -I${CMAKE_CURRENT_SOURCE_DIR}/include
-            -I${CMAKE_CURRENT_SOURCE_DIR}/src -o ${fatbin} ${kernel_dir}/kernels.cu
-    DEPENDS ${kernel_sources} ${kernel_headers} ${kernel_dir}/kernels.cu
+    COMMAND ${NVCC_PROGRAM} -fatbin -t 0 -O3 -std=c++17 ${gencode} -I${CMAKE_CURRENT_SOURCE_DIR}/include
+            -I${CMAKE_CURRENT_SOURCE_DIR}/src -o ${fatbin} ${kernel_unit}
+    DEPENDS ${kernel_sources} ${kernel_headers} ${kernel_unit}
     COMMENT "CUDA kernels" VERBATIM)
   message(STATUS "CUDA kernels: ${NVCC_PROGRAM}, sm ${architectures}")
 else()
@@ -72,9 +75,9 @@ file(CONFIGURE OUTPUT ${kernel_dir}/kernels_embed.c @ONLY CONTENT [[
 /* Written by cmake/kernels.cmake. */
 __asm__(".section .rodata\n"
         ".balign 64\n"
-        ".globl mlai_kernels_begin\n.hidden mlai_kernels_begin\nmlai_kernels_begin:\n"
+        ".weak mlai_kernels_begin\n.hidden mlai_kernels_begin\nmlai_kernels_begin:\n"
         @incbin@
-        ".globl mlai_kernels_end\n.hidden mlai_kernels_end\nmlai_kernels_end:\n"
+        ".weak mlai_kernels_end\n.hidden mlai_kernels_end\nmlai_kernels_end:\n"
         ".byte 0\n"
         ".previous\n");
 ]])

@@ -53,3 +53,5 @@ endif()
 if(names)
   set_tests_properties(${names} PROPERTIES TIMEOUT 900 ENVIRONMENT "${env}")
 endif()
+
+include(cmake/emu.cmake)

@@ -40,7 +40,7 @@ mla_status_t mlai_cuda_alloc(mlai_backend_t *be, size_t bytes, void **ptr)
     return alloc_on(c, c->stream[MLAI_STREAM_MAIN], bytes, ptr);
 }
 
-/* A failure is a broken device: the next call says so. */
+/* A failure is a broken device, and the next call says so. */
 void mlai_cuda_free(mlai_backend_t *be, void *ptr)
 {
     mlai_cuda_t *c = mlai_cuda(be);
@@ -50,7 +50,6 @@ void mlai_cuda_free(mlai_backend_t *be, void *ptr)
         return;
     }
     mlai_cu_scope_t scope = mlai_cu_enter(c->cu, NULL, c->ordinal, c->context);
-    if (scope.status != MLA_OK) return;
     if (c->pool)
         (void)c->cu->cuMemFreeAsync(mlai_cuda_ptr(ptr), c->stream[MLAI_STREAM_MAIN]);
     else

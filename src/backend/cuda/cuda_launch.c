@@ -62,9 +62,9 @@ mlai_grid_t mlai_cuda_grid(const mlai_cuda_t *c, int64_t m, int64_t n, int rows)
 {
     enum { THREADS = 256, UNROLL = 4, WAVES = 16 };
     int64_t pieces = mlai_ceil_div(m, rows), most = (int64_t)c->processors * WAVES;
-    int tx = 1;
+    int tx = 1, ty = 1;
     while (tx < THREADS && tx < pieces) tx *= 2;
-    int ty = THREADS / tx;
+    while (tx * ty < THREADS && ty < n) ty *= 2;
     int64_t x = mlai_min(mlai_ceil_div(pieces, (int64_t)tx * UNROLL), most);
     int64_t y =
         mlai_min(mlai_ceil_div(n, ty), mlai_max(1, mlai_min(most / mlai_max(1, x), 65535)));

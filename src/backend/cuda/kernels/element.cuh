@@ -8,6 +8,13 @@
 
 #define MLAI_DEVICE static __device__ __forceinline__
 
+/* The block's dynamic shared memory as an array of `type`, aligned to 16 bytes. */
+#ifndef MLAI_DYNAMIC_SHARED
+#define MLAI_DYNAMIC_SHARED(type, name)                          \
+    extern __shared__ __align__(16) unsigned char mlai_shared[]; \
+    type *name = (type *)mlai_shared
+#endif
+
 MLAI_DEVICE int64_t mlai_least(int64_t a, int64_t b)
 {
     return a < b ? a : b;

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests of the CUDA backend without a GPU (tests/emu/README.md): the kernels' sources compiled by a
+# C++ compiler, behind a fake driver, cuBLAS and cuSOLVER that the library opens like the real ones.
+include(CheckLanguage)
+check_language(CXX)
+# ThreadSanitizer knows nothing of the emulation's fibres.
+if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
+  enable_language(CXX)
+  set(emu ${CMAKE_CURRENT_SOURCE_DIR}/tests/emu)
+  set(fake_dir ${CMAKE_CURRENT_BINARY_DIR}/fake)
+
+  # fake_library(target soname sources...)
+  function(fake_library target soname)
+    add_library(${target} SHARED ${ARGN})
+    target_include_directories(${target} PRIVATE ${emu} src include ${kernel_dir})
+    target_compile_options(${target} PRIVATE ${sanitizer} -fvisibility=hidden -Wall -Wextra
+                           -Wno-unknown-pragmas -Wno-maybe-uninitialized -U_FORTIFY_SOURCE)
+    target_link_options(${target} PRIVATE ${sanitizer})
+    target_link_libraries(${target} PRIVATE m Threads::Threads)
+    set_target_properties(${target} PROPERTIES C_STANDARD 11 CXX_STANDARD 17 PREFIX "" SUFFIX ""
+      OUTPUT_NAME ${soname} NO_SONAME ON LINK_FLAGS -Wl,-soname,${soname}
+      LIBRARY_OUTPUT_DIRECTORY ${fake_dir} BUILD_RPATH ${fake_dir})
+  endfunction()
+  fake_library(fake_cuda libcuda.so.1 ${emu}/fake_cuda.c ${emu}/kernels.cpp)
+  fake_library(fake_cublas libcublas.so.13 ${emu}/fake_cublas.c)
+  fake_library(fake_cusolver libcusolver.so.12 ${emu}/fake_cusolver.c)
+  target_link_libraries(fake_cublas PRIVATE fake_cuda)
+  target_link_libraries(fake_cusolver PRIVATE fake_cuda)
+  set_source_files_properties(${emu}/kernels.cpp PROPERTIES OBJECT_DEPENDS
+    "${kernel_unit};${kernel_sources};${kernel_headers}")
+
+  # The programs that run on a GPU too, and one of the backend's own. no_fatbin.c: kernels that are
+  # not the embedded ones.
+  set(names)
+  foreach(name unit_backend tester unit_cuda)
+    set(files ${dir}/${name}.c)
+    if(name STREQUAL "tester")
+      set(files ${tester})
+    elseif(name STREQUAL unit_cuda)
+      set(files ${emu}/unit_cuda.c)
+    endif()
+    add_executable(emu_${name} ${files} ${emu}/no_fatbin.c)
+    if(NOT name STREQUAL "tester")
+      target_sources(emu_${name} PRIVATE ${helpers})
+    endif()
+    target_include_directories(emu_${name} PRIVATE ${emu})
+    target_link_libraries(emu_${name} PRIVATE mla_tests mla_objects)
+    add_dependencies(emu_${name} fake_cublas fake_cusolver)
+    list(APPEND names emu_${name})
+  endforeach()
+  add_test(NAME emu_unit_backend COMMAND emu_unit_backend --device cuda)
+  set_tests_properties(emu_unit_backend PROPERTIES TIMEOUT 900
+    ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
+  target_compile_definitions(emu_unit_cuda PRIVATE FAKE_DIR="${fake_dir}")
+  add_test(NAME emu_unit_cuda COMMAND emu_unit_cuda)
+  set_tests_properties(emu_unit_cuda PROPERTIES TIMEOUT 900 ENVIRONMENT "${env}")
+else()
+  message(STATUS "CUDA backend without a GPU: not tested (no C++ compiler, or MLA_SANITIZE=thread)")
+endif()

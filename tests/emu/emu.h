@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/emu/emu.h: CUDA C on a CPU: included before the kernels' sources, which a C++ compiler
+ * then takes as they are (README.md).
+ *
+ * A block's threads are fibres of one operating-system thread; blocks run one after the other, so
+ * that a shared variable can be a static one. A fibre runs until it meets a barrier or a warp
+ * operation. The order of fibres and blocks is turned round at every launch: what works in one
+ * order only lacks a barrier. A block that stands still is a barrier not reached by all: it ends
+ * the program with the kernel's name. */
+#ifndef EMU_H
+#define EMU_H
+
+#include <setjmp.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define EMU_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EMU_ASAN 1
+#endif
+#endif
+#ifdef EMU_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__ static
+#define __shared__ static
+#define __forceinline__ inline
+#define __restrict__ __restrict
+#define __launch_bounds__(...)
+#define __align__(n) alignas(n)
+
+using std::isfinite;
+using std::isinf;
+using std::isnan;
+using std::max;
+using std::min;
+
+// ---- vector types
+
+struct alignas(8) float2 {
+    float x, y;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(16) double2 {
+    double x, y;
+};
+struct alignas(8) int2 {
+    int x, y;
+};
+struct alignas(16) int4 {
+    int x, y, z, w;
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+struct dim3 {
+    unsigned x, y, z;
+};
+static inline float2 make_float2(float x, float y)
+{
+    return {x, y};
+}
+static inline float4 make_float4(float x, float y, float z, float w)
+{
+    return {x, y, z, w};
+}
+static inline double2 make_double2(double x, double y)
+{
+    return {x, y};
+}
+static inline int2 make_int2(int x, int y)
+{
+    return {x, y};
+}
+
+// ---- fibres
+
+namespace emu
+{
+enum { MAX_THREADS = 1024, WARP = 32, STACK = 256 << 10, VALUE = 16 };
+
+// From one stack to another. _setjmp and _longjmp make no system call, but AddressSanitizer takes
+// the latter for an unwinding of the stack.
+#ifdef EMU_ASAN
+typedef ucontext_t state_t;
+inline void swap(state_t *from, state_t *to)
+{
+    swapcontext(from, to);
+}
+inline void begin(ucontext_t *context, state_t *from)
+{
+    swapcontext(from, context);
+}
+#else
+typedef jmp_buf state_t;
+inline void swap(state_t *from, state_t *to)
+{
+    if (!_setjmp(*from)) _longjmp(*to, 1);
+}
+inline void begin(ucontext_t *context, state_t *from)
+{
+    if (!_setjmp(*from)) setcontext(context);
+}
+#endif
+
+enum wait_t { RUNNING, AT_BLOCK, AT_WARP, DONE };
+
+struct fibre_t {
+    state_t state;
+    char *stack; // NULL: not started
+    wait_t wait;
+    unsigned mask;     // of the warp operation it waits in
+    char value[VALUE]; // what it brings to it
+};
+
+inline fibre_t fibre[MAX_THREADS];
+inline state_t scheduler;
+inline int current, threads;
+inline dim3 block_index, block_dim, grid_dim;
+inline std::vector<char> dynamic_shared;
+inline const char *kernel_name;
+inline void (*entry)(void **);
+inline void **parameters;
+inline unsigned long launches;
+#ifdef EMU_ASAN
+inline const void *scheduler_stack; // of the operating-system thread that launched
+inline size_t scheduler_size;
+#endif
+
+inline dim3 thread_index()
+{
+    unsigned t = (unsigned)current;
+    return {t % block_dim.x, t / block_dim.x % block_dim.y, t / (block_dim.x * block_dim.y)};
+}
+
+inline void fail(const char *why)
+{
+    std::fprintf(stderr, "emulated kernel %s, block (%u, %u): %s\n", kernel_name, block_index.x,
+                 block_index.y, why);
+    std::abort();
+}
+
+inline void to_scheduler()
+{
+#ifdef EMU_ASAN
+    void *fake = nullptr;
+    __sanitizer_start_switch_fiber(&fake, scheduler_stack, scheduler_size);
+#endif
+    swap(&fibre[current].state, &scheduler);
+#ifdef EMU_ASAN
+    __sanitizer_finish_switch_fiber(fake, &scheduler_stack, &scheduler_size);
+#endif
+}
+
+// A fibre is thread `current` of one block after the other; it never returns.
+inline void fibre_main()
+{
+#ifdef EMU_ASAN
+    __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_size);
+#endif
+    for (;;) {
+        entry(parameters);
+        fibre[current].wait = DONE;
+        to_scheduler();
+    }
+}
+
+inline void start(fibre_t *f)
+{
+    ucontext_t context;
+    getcontext(&context);
+    context.uc_stack.ss_sp = f->stack;
+    context.uc_stack.ss_size = STACK;
+    context.uc_link = nullptr;
+    makecontext(&context, fibre_main, 0);
+    begin(&context, &scheduler);
+}
+
+inline void resume(int t)
+{
+    fibre_t *f = &fibre[t];
+    const bool fresh = !f->stack;
+    if (fresh) f->stack = (char *)std::aligned_alloc(64, STACK);
+    current = t;
+    f->wait = RUNNING;
+#ifdef EMU_ASAN
+    void *fake = nullptr;
+    __sanitizer_start_switch_fiber(&fake, f->stack, STACK);
+#endif
+    if (fresh)
+        start(f);
+    else
+        swap(&scheduler, &f->state);
+#ifdef EMU_ASAN
+    __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+#endif
+}
+
+// Waits until the other threads of the block (or of `mask` in the warp) are there too.
+inline void meet(wait_t where, unsigned mask)
+{
+    fibre[current].wait = where;
+    fibre[current].mask = mask;
+    to_scheduler();
+}
+
+inline bool block_may_go()
+{
+    bool any = false;
+    for (int t = 0; t < threads; t++) {
+        if (fibre[t].wait == AT_WARP) return false;
+        any = any || fibre[t].wait == AT_BLOCK;
+    }
+    return any;
+}
+
+// Lanes of `mask` all wait in an operation with this mask.
+inline bool warp_may_go(int first, unsigned mask)
+{
+    for (int l = 0; l < WARP; l++)
+        if (mask >> l & 1 && (first + l >= threads || fibre[first + l].wait != AT_WARP ||
+                              fibre[first + l].mask != mask))
+            return false;
+    return true;
+}
+
+inline void run_block(bool backwards)
+{
+    std::vector<char> go(threads, 1);
+    for (bool alive = true; alive;) {
+        for (int k = 0; k < threads; k++) {
+            int t = backwards ? threads - 1 - k : k;
+            if (go[t]) resume(t);
+        }
+        bool any = false, block = block_may_go();
+        alive = false;
+        for (int t = 0; t < threads; t++) {
+            const fibre_t *f = &fibre[t];
+            go[t] = f->wait == AT_WARP ? warp_may_go(t / WARP * WARP, f->mask)
+                                       : f->wait == AT_BLOCK && block;
+            any = any || go[t];
+            alive = alive || f->wait != DONE;
+        }
+        if (alive && !any)
+            fail("stands still: a barrier or warp operation is not reached by all");
+    }
+}
+
+inline void launch(const char *name, void (*call)(void **), void **args, dim3 grid, dim3 block,
+                   size_t shared)
+{
+    kernel_name = name;
+    entry = call;
+    parameters = args;
+    grid_dim = grid;
+    block_dim = block;
+    threads = (int)(block.x * block.y * block.z);
+    if (threads < 1 || threads > MAX_THREADS) fail("bad number of threads");
+    bool backwards = launches++ % 2;
+    uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
+    for (uint64_t k = 0; k < blocks; k++) {
+        uint64_t b = backwards ? blocks - 1 - k : k;
+        block_index = {(unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
+                       (unsigned)(b / grid.x / grid.y)};
+        dynamic_shared.assign(shared + 64, (char)0xff); // NaN, as reals
+        run_block(backwards);
+    }
+}
+
+// A kernel takes one struct by value.
+template <class A> void apply(void (*kernel)(A), void **p)
+{
+    kernel(*(const A *)p[0]);
+}
+template <class A> constexpr size_t parameter_size(void (*)(A))
+{
+    return sizeof(A);
+}
+
+// The value that lane `from` brings, or the own one if there is no such lane in the operation.
+template <class T> T exchange(unsigned mask, T value, int from)
+{
+    static_assert(sizeof(T) <= VALUE, "a warp exchanges 16 bytes at most");
+    int me = current, first = me / WARP * WARP;
+    std::memcpy(fibre[me].value, &value, sizeof value);
+    meet(AT_WARP, mask);
+    T result = value;
+    if (from >= 0 && from < WARP && mask >> from & 1)
+        std::memcpy(&result, fibre[first + from].value, sizeof result);
+    meet(AT_WARP, mask); // all have read
+    return result;
+}
+
+inline int lane()
+{
+    return current % WARP;
+}
+} // namespace emu
+
+#define threadIdx (emu::thread_index())
+#define blockIdx (emu::block_index)
+#define blockDim (emu::block_dim)
+#define gridDim (emu::grid_dim)
+
+#define MLAI_DYNAMIC_SHARED(type, name) \
+    type *name = (type *)(((uintptr_t)emu::dynamic_shared.data() + 63) & ~(uintptr_t)63)
+
+// ---- barriers and warps
+
+static inline void __syncthreads()
+{
+    emu::meet(emu::AT_BLOCK, 0);
+}
+static inline void __syncwarp(unsigned mask = 0xffffffffu)
+{
+    emu::meet(emu::AT_WARP, mask);
+}
+template <class T> T __shfl_sync(unsigned mask, T value, int from)
+{
+    return emu::exchange(mask, value, from & 31);
+}
+template <class T> T __shfl_xor_sync(unsigned mask, T value, int with)
+{
+    return emu::exchange(mask, value, emu::lane() ^ with);
+}
+template <class T> T __shfl_up_sync(unsigned mask, T value, unsigned by)
+{
+    return emu::exchange(mask, value, emu::lane() - (int)by);
+}
+template <class T> T __shfl_down_sync(unsigned mask, T value, unsigned by)
+{
+    return emu::exchange(mask, value, emu::lane() + (int)by);
+}
+static inline unsigned __ballot_sync(unsigned mask, int predicate)
+{
+    unsigned result = 0;
+    for (int l = 0; l < 32; l++)
+        if (emu::exchange(mask, predicate, l) && mask >> l & 1) result |= 1u << l;
+    return result;
+}
+static inline int __any_sync(unsigned mask, int predicate)
+{
+    return __ballot_sync(mask, predicate) != 0;
+}
+static inline int __all_sync(unsigned mask, int predicate)
+{
+    return __ballot_sync(mask, predicate) == mask;
+}
+static inline int __syncthreads_or(int predicate)
+{
+    static int any;
+    __syncthreads();
+    any = 0;
+    __syncthreads();
+    any = any || predicate;
+    __syncthreads();
+    return any;
+}
+
+// ---- memory and arithmetic
+
+static inline void __threadfence()
+{
+}
+static inline void __threadfence_block()
+{
+}
+template <class T> T __ldg(const T *p)
+{
+    return *p;
+}
+template <class T> T __ldcg(const T *p)
+{
+    return *p;
+}
+template <class T, class U> T atomicAdd(T *p, U value)
+{
+    T old = *p;
+    *p = old + (T)value;
+    return old;
+}
+template <class T, class U> T atomicMax(T *p, U value)
+{
+    T old = *p;
+    if ((T)value > old) *p = (T)value;
+    return old;
+}
+template <class T, class U> T atomicMin(T *p, U value)
+{
+    T old = *p;
+    if ((T)value < old) *p = (T)value;
+    return old;
+}
+template <class T, class U> T atomicExch(T *p, U value)
+{
+    T old = *p;
+    *p = (T)value;
+    return old;
+}
+template <class T, class U, class V> T atomicCAS(T *p, U expected, V value)
+{
+    T old = *p;
+    if (old == (T)expected) *p = (T)value;
+    return old;
+}
+static inline double rsqrt(double x)
+{
+    return 1 / std::sqrt(x);
+}
+static inline float rsqrtf(float x)
+{
+    return 1 / std::sqrt(x);
+}
+static inline int __ffs(unsigned x)
+{
+    return __builtin_ffs((int)x);
+}
+static inline int __clz(unsigned x)
+{
+    return x ? __builtin_clz(x) : 32;
+}
+static inline int __popc(unsigned x)
+{
+    return __builtin_popcount(x);
+}
+static inline long long __double_as_longlong(double x)
+{
+    long long r;
+    std::memcpy(&r, &x, sizeof r);
+    return r;
+}
+static inline double __longlong_as_double(long long x)
+{
+    double r;
+    std::memcpy(&r, &x, sizeof r);
+    return r;
+}
+
+#endif
