@@ -49,7 +49,9 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
     list(APPEND names emu_${name})
   endforeach()
   add_test(NAME emu_unit_backend COMMAND emu_unit_backend --device cuda)
-  set_tests_properties(emu_unit_backend PROPERTIES TIMEOUT 900
+  add_test(NAME emu_tester COMMAND emu_tester potrf,posv,poinv,potri --device cuda --ranks 1,3
+           --n 7,33,100 --nb 0,16 --kind rand,indef:4)
+  set_tests_properties(emu_unit_backend emu_tester PROPERTIES TIMEOUT 900
     ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   target_compile_definitions(emu_unit_cuda PRIVATE FAKE_DIR="${fake_dir}")
   add_test(NAME emu_unit_cuda COMMAND emu_unit_cuda)
