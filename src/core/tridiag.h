@@ -62,7 +62,7 @@ MLAI_SCALAR mlai_secular_t mlai_secular_start(int last, double rho, double dl, d
     r.origin = last ? dr : dl;
     r.tau = last ? 0.5 * rho : 0.5 * (dr - dl);
     r.lo = 0, r.hi = 0;
-    r.previous = HUGE_VAL;
+    r.previous = 1e300;
     r.evaluations = 0;
     r.last = last, r.left = 1, r.middle_way = 0;
     return r;
