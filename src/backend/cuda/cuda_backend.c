@@ -190,6 +190,15 @@ static const mlai_backend_ops_t cuda_ops = {
     .trsm = mlai_cuda_trsm,
     .potrf_tile = mlai_cuda_potrf_tile,
     .trtri_tile = mlai_cuda_trtri_tile,
+    .dc_leaves = mlai_cuda_dc_leaves,
+    .dc_border = mlai_cuda_dc_border,
+    .dc_rotate = mlai_cuda_dc_rotate,
+    .dc_gather = mlai_cuda_dc_gather,
+    .dc_secular = mlai_cuda_dc_secular,
+    .dc_zhat = mlai_cuda_dc_zhat,
+    .dc_merge = mlai_cuda_dc_merge,
+    .dc_rows = mlai_cuda_dc_rows,
+    .dc_restore = mlai_cuda_dc_restore,
 };
 
 mla_status_t mlai_backend_create_cuda(const mla_context_options_t *options, mlai_error_t *err,

@@ -139,6 +139,16 @@ MLAI_CUDA_OP(trsm)
 /* cuda_solver.c */
 MLAI_CUDA_OP(potrf_tile)
 MLAI_CUDA_OP(trtri_tile)
+/* cuda_dc.c */
+MLAI_CUDA_OP(dc_leaves)
+MLAI_CUDA_OP(dc_border)
+MLAI_CUDA_OP(dc_rotate)
+MLAI_CUDA_OP(dc_gather)
+MLAI_CUDA_OP(dc_secular)
+MLAI_CUDA_OP(dc_zhat)
+MLAI_CUDA_OP(dc_merge)
+MLAI_CUDA_OP(dc_rows)
+MLAI_CUDA_OP(dc_restore)
 
 /* Part of an m x n matrix := NaN if *flag != 0; the context is current. */
 mla_status_t mlai_cuda_fill_nan(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt,

@@ -18,7 +18,19 @@
     X4(log_diag)                     \
     X4(potrf_info)                   \
     /* trtri.cu */                   \
-    X4(trtri_leaf)
+    X4(trtri_leaf)                   \
+    /* dc.cu */                      \
+    X2(dc_leaves)                    \
+    X2(dc_border)                    \
+    X2(dc_rotate)                    \
+    X2(dc_gather)                    \
+    X1(dc_secular)                   \
+    X1(dc_origin)                    \
+    X1(dc_zhat)                      \
+    X2(dc_vectors)                   \
+    X2(dc_product)                   \
+    X1(dc_rows)                      \
+    X2(dc_restore)
 // clang-format on
 
 enum {

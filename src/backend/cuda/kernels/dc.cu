@@ -110,14 +110,15 @@ MLAI_DEVICE mlai_sums_t dc_sums(const mlai_secular_t *r, int64_t k, int64_t spli
     return f;
 }
 
-extern "C" __global__ void __launch_bounds__(MLAI_DC_THREADS) mlai_dc_secular(const mlai_dc_args_t a)
+extern "C" __global__ void __launch_bounds__(MLAI_DC_THREADS)
+    mlai_dc_secular(const mlai_dc_args_t a)
 {
     const dc_place_t p = dc_place(&a);
     const int64_t k = p.node->k, first = p.node->at, last = k - 1;
     const double *pole = a.lv.dev.pole + first, *weight = a.lv.dev.weight + first;
     const int64_t s = k > 1 ? mlai_least(p.j, k - 2) : 0, t = mlai_least(s + 1, last);
-    mlai_secular_t r = mlai_secular_start(p.j == last, p.node->rho, pole[s], pole[t], weight[s],
-                                          weight[t]);
+    mlai_secular_t r =
+        mlai_secular_start(p.j == last, p.node->rho, pole[s], pole[t], weight[s], weight[t]);
     const mlai_sums_t start = dc_sums(&r, k, s, pole, weight, p.lane, a.lanes);
     bool found = k == 1, idle = found || !p.active;
     if (!idle) mlai_secular_guess(&r, start);

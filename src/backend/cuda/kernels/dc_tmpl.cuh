@@ -128,7 +128,8 @@ extern "C" __global__ void KERNEL(dc_rotate)(const mlai_dc_args_t a)
 }
 
 /* Rows [r0, r1) of a column, those of this block: MLAI_DC_ROWS of them. */
-static __device__ __forceinline__ void NAME(dc_copy)(const T *from, T *to, int64_t r0, int64_t r1)
+static __device__ __forceinline__ void NAME(dc_copy)(const T *__restrict__ from,
+                                                     T *__restrict__ to, int64_t r0, int64_t r1)
 {
     const int64_t start = (int64_t)blockIdx.y * MLAI_DC_ROWS;
     const int64_t end = mlai_least(r1, start + MLAI_DC_ROWS);
@@ -147,8 +148,9 @@ extern "C" __global__ void KERNEL(dc_gather)(const mlai_dc_args_t a)
         if (s >= node->m) continue;
         const bool upper = s < node->c1 + node->c2 || s >= node->k, lower = s >= node->c1;
         const T *from = (const T *)a.from + node->row + a.lv.dev.src[c] * a.ldq;
-        NAME(dc_copy)(from, (T *)a.q + node->row + c * a.ldq, upper ? 0 : node->r1,
-                      node->r1 + (lower ? node->r2 : 0));
+        NAME(dc_copy)
+        (from, (T *)a.q + node->row + c * a.ldq, upper ? 0 : node->r1,
+         node->r1 + (lower ? node->r2 : 0));
     }
 }
 
@@ -176,7 +178,8 @@ extern "C" __global__ void KERNEL(dc_vectors)(const mlai_dc_args_t a)
         const mlai_dc_node_t *node = a.lv.dev.nodes + tile.node;
         const int64_t k = node->k, c1 = node->c1, c12 = c1 + node->c2;
         const int64_t ld = (k + MLAI_DC_LDS - 1) / MLAI_DC_LDS * MLAI_DC_LDS;
-        const double *pole = a.lv.dev.spole + node->at, *zhat = a.lv.zhat + node->at;
+        const double *__restrict__ pole = a.lv.dev.spole + node->at;
+        const double *__restrict__ zhat = a.lv.zhat + node->at;
         for (int64_t j = (int64_t)blockIdx.x * blockDim.y + threadIdx.y; j < tile.width;
              j += (int64_t)gridDim.x * blockDim.y) {
             const int64_t g = node->at + tile.first + j;
@@ -188,7 +191,7 @@ extern "C" __global__ void KERNEL(dc_vectors)(const mlai_dc_args_t a)
                 norm = fma(x, x, norm);
             }
             const double scale = 1 / sqrt(dc_sum(norm, 32));
-            T *s = (T *)a.s + tile.at + j * ld;
+            T *__restrict__ s = (T *)a.s + tile.at + j * ld;
             const int64_t end = node->r2 > 0 ? k : c12;
 #pragma unroll 4
             for (int64_t r = (node->r1 > 0 ? 0 : c1) + threadIdx.x; r < end; r += 32)

@@ -14,6 +14,8 @@ typedef unsigned long long uint64_t;
 #include <stdint.h>
 #endif
 
+#include "backend/dc_level.h"
+
 /* lacpy: part `uplo` ('L', 'U', 'A') of b := that of a, m x n. wide: a and b and their columns
  * start at multiples of 16 bytes. */
 typedef struct mlai_lacpy_args {
@@ -98,5 +100,35 @@ typedef struct mlai_trtri_leaf_args {
     const void *a;
     void *b;
 } mlai_trtri_leaf_args_t;
+
+enum {
+    MLAI_DC_THREADS = 128,                    /* 4 warps */
+    MLAI_DC_LEAF_THREADS = 32 + MLAI_DC_LEAF, /* a warp, and a thread for each row */
+    MLAI_DC_ROWS = 1024,                      /* rows of a column that a warp copies */
+    MLAI_DC_SIDE = 64                         /* of a block of dc_product */
+};
+
+/* dc_leaves: a block for each leaf; as dc_leaves of backend.h. */
+typedef struct mlai_dc_leaves_args {
+    const int64_t *first;
+    const double *d, *e;
+    double *w;
+    void *q;
+    int64_t ldq;
+    int32_t ends, unused;
+} mlai_dc_leaves_args_t;
+
+/* All other kernels of dc.cu: the level and what they need of the rest.
+ *   g0, g1   roots, rows of S, columns of q or tiles that the launch is for
+ *   lanes    threads that share a root or a row of S: 8, 16 or 32 */
+typedef struct mlai_dc_args {
+    mlai_dc_level_t lv;
+    const void *from; /* q, of dc_gather; else q2 */
+    void *q;          /* q2, of dc_gather */
+    void *s;
+    double *out; /* z; rows */
+    int64_t ldq, g0, g1;
+    int32_t lanes, take;
+} mlai_dc_args_t;
 
 #endif
