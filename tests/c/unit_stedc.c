@@ -2,8 +2,10 @@
  * tests/c/unit_stedc.c: tridiagonal divide and conquer, against the definition: residual,
  * orthogonality, and eigenvalues by Sturm counts in long double.
  *
- *     unit_stedc [--device host|cuda] [--ordinal 0] [--quick]
+ *     unit_stedc [--device host|cuda] [--ordinal 0] [--ranks P] [--most N] [--stride K]
  *     unit_stedc --time N [--ranks P] [--type s|d] [--kind NAME] [--device ...]
+ *
+ * --ranks: that P alone; --most: no larger n; --stride: one matrix of K.
  *
  * Every rank must return the same eigenvalues, bit for bit, and the same info. */
 #include <float.h>
@@ -457,42 +459,51 @@ static tri_t make_fuzz(int64_t n)
     return t;
 }
 
-static void sweep(bool quick)
+/* What is tested: P (0: all), largest n, one matrix of `stride`. */
+typedef struct extent {
+    int nranks, stride;
+    int64_t most;
+} extent_t;
+
+static void sweep(extent_t ext)
 {
     static const int64_t sizes[] = {0, 1, 2, 3, 5, 31, 32, 33, 64, 65, 127, 257, 500, 1000};
     static const int ranks[] = {1, 2, 3, 4, 7};
     int turn = 0;
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-        for (int k = 0; k < KINDS; k++) {
+        for (int k = 0; k < KINDS; k++, turn++) {
             const int64_t n = sizes[s];
-            if (quick && n > 257) continue;
+            if (n > ext.most || turn % ext.stride) continue;
             tri_t t = make(k, n);
             // Every P for small n; large ones take turns, so that all pairs occur in a sweep.
             for (int r = 0; r < 5; r++)
                 for (int real = 0; real < 2; real++) {
-                    if (n > 65 && (r != turn % 5 || (n > 127 && real != turn / 5 % 2))) continue;
+                    const bool mine = n <= 65 || ext.nranks || r == turn % 5;
+                    if (ext.nranks && ranks[r] != ext.nranks) continue;
+                    if (!mine || (n > 127 && real != turn / 5 % 2)) continue;
                     check(&t, ranks[r], (mla_dtype_t)real);
                 }
-            turn++;
             drop(&t);
         }
 }
 
-static void fuzz(int count)
+static void fuzz(int count, extent_t ext)
 {
     for (int c = 0; c < count; c++) {
         tri_t t = make_fuzz(12 + (int64_t)(200 * fabs(rnd())));
-        check(&t, 1 + c % 5, c % 4 == 3 ? MLA_FLOAT32 : MLA_FLOAT64);
+        if (t.n <= ext.most && c % ext.stride == 0)
+            check(&t, ext.nranks ? ext.nranks : 1 + c / ext.stride % 5,
+                  c % 4 == 3 ? MLA_FLOAT32 : MLA_FLOAT64);
         drop(&t);
     }
 }
 
 /* NaN and Inf, and failures of one rank: the same info everywhere, and no waiting. */
-static void failing(void)
+static void failing(extent_t ext)
 {
-    tri_t t = make(0, 300);
+    tri_t t = make(0, mlai_min(300, mlai_max(130, ext.most)));
     for (int vectors = 0; vectors < 2; vectors++)
-        for (int p = 1; p <= 4; p++)
+        for (int p = ext.nranks ? ext.nranks : 1; p <= (ext.nranks ? ext.nranks : 4); p++)
             for (int f = 0; f < 4; f++) {
                 run_t run = {.t = &t, .nranks = p, .vectors = vectors, .real = MLA_FLOAT64};
                 run.broken = f > 0 && f < 3 ? p - 1 : -1;
@@ -509,13 +520,20 @@ static void failing(void)
 }
 
 /* Bit for bit the same, again. */
-static void repeatable(void)
+static void repeatable(extent_t ext)
 {
-    tri_t t = make(14, 333);
-    run_t a = {.t = &t, .nranks = 3, .real = MLA_FLOAT64, .vectors = true, .broken = -1}, b = a;
+    const int64_t n = mlai_min(333, ext.most);
+    tri_t t = make(14, n);
+    run_t a = {.t = &t,
+               .nranks = ext.nranks ? ext.nranks : 3,
+               .real = MLA_FLOAT64,
+               .vectors = true,
+               .broken = -1},
+          b = a;
     cases++;
     if (launch(&a) && launch(&b) &&
-        (memcmp(a.w, b.w, 333 * sizeof(double)) || memcmp(a.q, b.q, 333 * 333 * sizeof(double))))
+        (memcmp(a.w, b.w, (size_t)n * sizeof(double)) ||
+         memcmp(a.q, b.q, (size_t)(n * n) * sizeof(double))))
         fail(&a, "a second run differs", 0);
     free(a.w), free(a.q), free(b.w), free(b.q);
     drop(&t);
@@ -546,32 +564,28 @@ static void timing(int64_t n, int nranks, mla_dtype_t real, const char *kind)
 int main(int argc, char **argv)
 {
     int64_t n = 0;
-    int nranks = 1;
-    bool quick = false;
+    extent_t ext = {.nranks = 0, .stride = 1, .most = INT32_MAX};
     mla_dtype_t real = MLA_FLOAT64;
     const char *kind = "goe";
-    for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (!strcmp(argv[i], "--quick")) {
-            quick = true;
-            continue;
-        }
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const char *value = argv[i + 1];
         if (!strcmp(argv[i], "--time")) n = atoll(value);
-        if (!strcmp(argv[i], "--ranks")) nranks = atoi(value);
+        if (!strcmp(argv[i], "--ranks")) ext.nranks = atoi(value);
+        if (!strcmp(argv[i], "--most")) ext.most = atoll(value);
+        if (!strcmp(argv[i], "--stride")) ext.stride = atoi(value);
         if (!strcmp(argv[i], "--type")) real = *value == 's' ? MLA_FLOAT32 : MLA_FLOAT64;
         if (!strcmp(argv[i], "--kind")) kind = value;
         if (!strcmp(argv[i], "--device")) device = !strcmp(value, "cuda") ? MLA_CUDA : MLA_HOST;
         if (!strcmp(argv[i], "--ordinal")) ordinal = atoi(value);
-        i++;
     }
     if (n > 0) {
-        timing(n, nranks < MOST_RANKS ? nranks : MOST_RANKS, real, kind);
+        timing(n, ext.nranks ? ext.nranks : 1, real, kind);
         return failures != 0;
     }
-    sweep(quick);
-    fuzz(quick ? 100 : 400);
-    failing();
-    repeatable();
+    sweep(ext);
+    fuzz(400, ext);
+    failing(ext);
+    repeatable(ext);
     printf("%d cases, %d failed; in units of n |T| eps: residual %.2g, orthogonality %.2g, "
            "eigenvalues <= %.2g\n",
            cases, failures, worst_residual, worst_orthogonality, worst_value);
