@@ -23,6 +23,7 @@ from jax.sharding import PartitionSpec as P
 import meshlinalg as ml
 import mp_launch
 from meshlinalg import jaxmg
+from meshlinalg._jax_compat import job_name
 
 JOB: mp_launch.Job = None  # set by mp_child
 FOLDER: str = None
@@ -506,6 +507,22 @@ def allgather():
     gathered = multihost_utils.process_allgather(x, tiled=True)
     assert np.array_equal(gathered, whole(x))
     return of_inverse(a, gathered)
+
+
+@check()
+def many_calls():
+    """Each call opens and closes a group of processes: nothing of it stays."""
+    n = order()
+    mesh, a = mesh_of(), hermitian("random", n, "float64")
+    A, f = put(a, mesh), jax.jit(ml.inv)
+    jax.block_until_ready(f(A))
+    files_open = len(os.listdir("/proc/self/fd"))
+    for _ in range(10_000 if os.environ.get("MESHLINALG_LONG") == "1" else 300):
+        x = jax.block_until_ready(f(A))
+    assert len(os.listdir("/proc/self/fd")) == files_open
+    mp_launch.barrier("many_calls")
+    assert not [name for name in os.listdir("/dev/shm") if job_name() in name]
+    return of_inverse(a, whole(x))
 
 
 @check()

@@ -123,13 +123,14 @@ def join() -> Job:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    jax.distributed.initialize(
-        address,
-        int(processes),
-        int(index),
-        local_device_ids=None if platform == "cpu" else [0],
-        initialization_timeout=60,
-    )
+    if int(processes) > 1:
+        jax.distributed.initialize(
+            address,
+            int(processes),
+            int(index),
+            local_device_ids=None if platform == "cpu" else [0],
+            initialization_timeout=60,
+        )
     return Job(platform, int(processes), int(index), rest)
 
 
@@ -145,8 +146,9 @@ def report(value) -> None:
     print(PREFIX + json.dumps(value), flush=True)
 
 
-def barrier(name: str, seconds: float = 60.0) -> None:
-    """All processes, on the host: no program, no collective."""
+def barrier(name: str, processes: list[int] | None = None) -> None:
+    """All processes, or these, meet on the host: no program, no collective."""
     from jax._src import distributed
 
-    distributed.global_state.client.wait_at_barrier(name, int(seconds * 1000))
+    if distributed.global_state.client is not None:
+        distributed.global_state.client.wait_at_barrier(name, 60_000, process_ids=processes)
