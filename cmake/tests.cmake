@@ -12,7 +12,7 @@ list(FILTER helpers INCLUDE REGEX "/(check|gen|ranks)\\.c$")
 set(names)
 
 add_library(mla_tests INTERFACE)
-target_include_directories(mla_tests INTERFACE ${dir} src)
+target_include_directories(mla_tests INTERFACE ${dir} src ffi)
 target_link_libraries(mla_tests INTERFACE mla_objects)
 
 foreach(source ${units})

@@ -18,7 +18,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "peer_cache.h"
+
 enum { MAX_FAILED = 64, JOB_NAME = 64 };
+/* XLA ends a process one of whose devices is 40 s later than another at the next launch. */
+static const double GPU_ARRIVAL_S = 30.0;
 
 struct mlai_meeting {
     mlai_meeting_key_t key;
@@ -28,7 +32,10 @@ struct mlai_meeting {
     int code; /* what a rank that comes late gets */
     char why[512];
     bool *has_joined;   /* by rank */
-    mla_comm_t **comms; /* by rank */
+    mla_comm_t **comms; /* by rank; NULL on GPUs of one process, and after a failure */
+    int *ordinal;       /* by rank: its GPU; NULL: host memory */
+    mlai_team_t *team;  /* GPUs of one process, from when all have arrived */
+    mlai_link_t *link;  /* GPUs across processes */
     pthread_cond_t all_here;
     struct mlai_meeting *next;
 };
@@ -105,6 +112,8 @@ static mlai_meeting_t *find(const mlai_meeting_key_t *key)
 
 static void free_comms(mlai_meeting_t *m)
 {
+    mlai_team_give(m->team, m->failed);
+    m->team = NULL;
     if (!m->comms) return;
     for (int64_t p = 0; p < (m->shared ? 1 : m->key.nranks); p++) mla_comm_free(m->comms[p]);
     free(m->comms);
@@ -115,6 +124,7 @@ static void destroy(mlai_meeting_t *m)
 {
     free_comms(m);
     free(m->has_joined);
+    free(m->ordinal);
     pthread_cond_destroy(&m->all_here);
     free(m);
 }
@@ -128,9 +138,24 @@ static void remove_meeting(mlai_meeting_t *m)
     pthread_cond_broadcast(&gone);
 }
 
-static mlai_meeting_t *create(const mlai_meeting_key_t *key, const char *routine, double limit,
-                              mlai_xla_status_t *st)
+/* Endpoints in host memory. A failure is remembered: the others must not wait for a second try.
+ */
+static void make_comms(mlai_meeting_t *m, double limit)
 {
+    mla_status_t made = mla_comm_create_threads((int)m->key.nranks, limit, m->comms);
+    if (made == MLA_OK) return;
+    m->failed = true;
+    m->code = made == MLA_NOMEM ? XLA_RESOURCE_EXHAUSTED : XLA_INTERNAL;
+    snprintf(m->why, sizeof m->why, "communicator of %d ranks: %s", (int)m->key.nranks,
+             mla_message(NULL));
+    free(m->comms);
+    m->comms = NULL;
+}
+
+static mlai_meeting_t *create(const mlai_meeting_key_t *key, bool gpu, const char *routine,
+                              double limit, mlai_xla_status_t *st)
+{
+    size_t nranks = (size_t)key->nranks;
     mlai_meeting_t *m = calloc(1, sizeof *m);
     if (!m) {
         mlai_xla_fail(st, XLA_RESOURCE_EXHAUSTED, "%s: out of host memory", routine);
@@ -138,22 +163,17 @@ static mlai_meeting_t *create(const mlai_meeting_key_t *key, const char *routine
     }
     m->key = *key;
     cond_init(&m->all_here);
-    m->has_joined = calloc((size_t)key->nranks, sizeof *m->has_joined);
-    m->comms = calloc((size_t)key->nranks, sizeof(mla_comm_t *));
-    if (!m->has_joined || !m->comms) {
+    m->has_joined = calloc(nranks, sizeof *m->has_joined);
+    if (gpu)
+        m->ordinal = calloc(nranks, sizeof *m->ordinal);
+    else
+        m->comms = calloc(nranks, sizeof(mla_comm_t *));
+    if (!m->has_joined || (!m->ordinal && !m->comms)) {
         mlai_xla_fail(st, XLA_RESOURCE_EXHAUSTED, "%s: out of host memory", routine);
         destroy(m);
         return NULL;
     }
-    mla_status_t made = mla_comm_create_threads((int)key->nranks, limit, m->comms);
-    if (made != MLA_OK) { /* remembered: the other ranks must not wait for a second try */
-        m->failed = true;
-        m->code = made == MLA_NOMEM ? XLA_RESOURCE_EXHAUSTED : XLA_INTERNAL;
-        snprintf(m->why, sizeof m->why, "communicator of %d ranks: %s", (int)key->nranks,
-                 mla_message(NULL));
-        free(m->comms);
-        m->comms = NULL;
-    }
+    if (!gpu) make_comms(m, limit);
     m->next = meetings;
     meetings = m;
     return m;
@@ -201,12 +221,24 @@ static void name_missing(const mlai_meeting_t *m, double limit, char *text, size
 
 /* ---- joining and leaving ---- */
 
-bool mlai_meeting_join(const mlai_meeting_key_t *key, int rank, const char *routine,
-                       mlai_meeting_t **meeting, mla_comm_t **comm, mlai_xla_status_t *st)
+/* No communicator could be made; its sentence is that of the thread. */
+static bool fail_link(mla_status_t made, const mlai_meeting_key_t *key, int rank,
+                      const char *routine, mlai_xla_status_t *st)
 {
-    pthread_once(&once, init);
-    pthread_mutex_lock(&lock);
-    double limit = timeout_s;
+    int code = made == MLA_NOMEM         ? XLA_RESOURCE_EXHAUSTED
+               : made == MLA_UNSUPPORTED ? XLA_UNIMPLEMENTED
+               : made == MLA_BACKEND     ? XLA_INTERNAL
+                                         : XLA_DEADLINE_EXCEEDED;
+    return mlai_xla_fail(st, code, "%s: rank %d of %d: %s", routine, rank, (int)key->nranks,
+                         mla_message(NULL));
+}
+
+/* Under the lock: arrives and waits; NULL after a failure. */
+static mlai_meeting_t *arrive(const mlai_meeting_key_t *key, int rank, int ordinal,
+                              const char *routine, mlai_xla_status_t *st)
+{
+    bool gpu = ordinal >= 0;
+    double limit = gpu && timeout_s > GPU_ARRIVAL_S ? GPU_ARRIVAL_S : timeout_s;
     struct timespec until = deadline_after(limit);
 
     // A meeting that this rank has been in must end first: it belongs to the previous call.
@@ -223,21 +255,22 @@ bool mlai_meeting_join(const mlai_meeting_key_t *key, int rank, const char *rout
             mlai_xla_fail(st, XLA_DEADLINE_EXCEEDED,
                           "%s: rank %d waits for the end of its previous call: %s", routine, rank,
                           why);
-            pthread_mutex_unlock(&lock);
-            return false;
+            return NULL;
         }
         m = find(key);
     }
-    if (!m) m = create(key, routine, limit, st);
-    if (!m) {
-        pthread_mutex_unlock(&lock);
-        return false;
-    }
+    if (!m) m = create(key, gpu, routine, timeout_s, st);
+    if (!m) return NULL;
 
     m->has_joined[rank] = true;
     m->joined++;
     m->inside++;
-    if (m->joined == key->nranks) pthread_cond_broadcast(&m->all_here);
+    if (gpu) m->ordinal[rank] = ordinal;
+    if (m->joined == key->nranks) {
+        if (gpu) m->team = mlai_team_take(m->ordinal, (int)key->nranks);
+        if (gpu && !m->team) fail_meeting(m, XLA_RESOURCE_EXHAUSTED, "out of host memory");
+        pthread_cond_broadcast(&m->all_here);
+    }
     while (!m->failed && m->joined < key->nranks)
         if (pthread_cond_timedwait(&m->all_here, &lock, &until) == ETIMEDOUT &&
             m->joined < key->nranks) {
@@ -245,23 +278,42 @@ bool mlai_meeting_join(const mlai_meeting_key_t *key, int rank, const char *rout
             name_missing(m, limit, why, sizeof why);
             fail_meeting(m, XLA_DEADLINE_EXCEEDED, why);
         }
-    bool failed = m->failed || !m->comms;
-    if (failed) {
-        mlai_xla_fail(st, m->code, "%s: rank %d: %s", routine, rank, m->why);
-        m->inside--;
-        settle(m);
-    } else {
-        *meeting = m;
-        *comm = m->comms[rank];
-    }
+    if (!m->failed && (m->comms || m->team)) return m;
+    mlai_xla_fail(st, m->code, "%s: rank %d: %s", routine, rank, m->why);
+    m->inside--;
+    settle(m);
+    return NULL;
+}
+
+bool mlai_meeting_join(const mlai_meeting_key_t *key, int rank, int ordinal, const char *routine,
+                       mlai_meeting_t **meeting, mla_comm_t **comm, mlai_xla_status_t *st)
+{
+    pthread_once(&once, init);
+    pthread_mutex_lock(&lock);
+    double limit = timeout_s;
+    mlai_meeting_t *m = arrive(key, rank, ordinal, routine, st);
+    if (m && m->comms) *comm = m->comms[rank];
     pthread_mutex_unlock(&lock);
-    return !failed;
+    if (!m) return false;
+    if (ordinal >= 0) {
+        mla_status_t made = mlai_team_comm(m->team, rank, limit, comm);
+        if (made != MLA_OK) {
+            fail_link(made, key, rank, routine, st);
+            mlai_meeting_leave(m, rank, st->message);
+            return false;
+        }
+    }
+    *meeting = m;
+    return true;
 }
 
 void mlai_meeting_leave(mlai_meeting_t *m, int rank, const char *why)
 {
+    bool gpu = m->ordinal || m->link;
     if (m->shared) {
+        mlai_link_give(m->link, why != NULL);
         destroy(m);
+        if (gpu) mlai_peer_cache_sweep();
         return;
     }
     pthread_mutex_lock(&lock);
@@ -273,6 +325,7 @@ void mlai_meeting_leave(mlai_meeting_t *m, int rank, const char *why)
     m->inside--;
     settle(m);
     pthread_mutex_unlock(&lock);
+    if (gpu) mlai_peer_cache_sweep();
 }
 
 /* ---- across processes ---- */
@@ -294,8 +347,36 @@ static uint64_t next_call(const mlai_meeting_key_t *key, int rank)
     return count;
 }
 
-bool mlai_meeting_join_processes(const mlai_meeting_key_t *key, int rank, const char *routine,
-                                 mlai_meeting_t **meeting, mla_comm_t **comm,
+/* A communicator in host memory for this call, number `count`, alone. */
+static mla_status_t join_shm(mlai_meeting_t *m, int rank, uint64_t count, double limit,
+                             mla_comm_t **comm)
+{
+    const mlai_meeting_key_t *key = &m->key;
+    char name[200];
+    pthread_mutex_lock(&lock);
+    snprintf(name, sizeof name,
+             "mla-%s-%016" PRIx64 "-%" PRId64 "-%" PRId64 "-%" PRId64 "-%" PRIu64, process.job,
+             (uint64_t)key->group, key->index, key->call, key->instance, count);
+    pthread_mutex_unlock(&lock);
+    mla_status_t made = mla_comm_create_shm(name, (int)key->nranks, rank, limit, &m->comms[0]);
+    *comm = m->comms[0];
+    return made;
+}
+
+/* The one that is kept for the group. */
+static mla_status_t join_peers(mlai_meeting_t *m, int rank, int ordinal, double limit,
+                               mla_comm_t **comm)
+{
+    char name[MLAI_GROUP_NAME];
+    pthread_mutex_lock(&lock);
+    snprintf(name, sizeof name, "mla-%s-%016" PRIx64 "-%" PRId64, process.job,
+             (uint64_t)m->key.group, m->key.index);
+    pthread_mutex_unlock(&lock);
+    return mlai_link_take(name, (int)m->key.nranks, rank, ordinal, limit, &m->link, comm);
+}
+
+bool mlai_meeting_join_processes(const mlai_meeting_key_t *key, int rank, int ordinal,
+                                 const char *routine, mlai_meeting_t **meeting, mla_comm_t **comm,
                                  mlai_xla_status_t *st)
 {
     pthread_once(&once, init);
@@ -311,27 +392,16 @@ bool mlai_meeting_join_processes(const mlai_meeting_key_t *key, int rank, const 
     m->shared = true;
     m->comms = comms;
     cond_init(&m->all_here);
-
     pthread_mutex_lock(&lock);
     double limit = timeout_s;
-    char name[200];
-    snprintf(name, sizeof name,
-             "mla-%s-%016" PRIx64 "-%" PRId64 "-%" PRId64 "-%" PRId64 "-%" PRIu64, process.job,
-             (uint64_t)key->group, key->index, key->call, key->instance, count);
     pthread_mutex_unlock(&lock);
-
-    mla_status_t made = mla_comm_create_shm(name, (int)key->nranks, rank, limit, &m->comms[0]);
-    if (made != MLA_OK) {
-        mlai_xla_fail(st, made == MLA_NOMEM ? XLA_RESOURCE_EXHAUSTED : XLA_DEADLINE_EXCEEDED,
-                      "%s: rank %d of %d: %s", routine, rank, (int)key->nranks,
-                      mla_message(NULL));
-        m->comms[0] = NULL;
-        destroy(m);
-        return false;
-    }
+    mla_status_t made = ordinal >= 0 ? join_peers(m, rank, ordinal, limit, comm)
+                                     : join_shm(m, rank, count, limit, comm);
     *meeting = m;
-    *comm = m->comms[0];
-    return true;
+    if (made == MLA_OK) return true;
+    fail_link(made, key, rank, routine, st);
+    mlai_meeting_leave(m, rank, st->message);
+    return false;
 }
 
 /* ---- settings ---- */

@@ -349,10 +349,11 @@ static xla_error_t *handle(xla_frame_t *frame, mla_device_t device, const char *
                                   job.call.group,
                                   place.index,
                                   job.call.nranks};
+        int gpu = device == MLA_CUDA ? place.ordinal : -1;
         bool joined =
-            place.local
-                ? mlai_meeting_join(&key, place.rank, routine, &meeting, &comm, &st)
-                : mlai_meeting_join_processes(&key, place.rank, routine, &meeting, &comm, &st);
+            place.local ? mlai_meeting_join(&key, place.rank, gpu, routine, &meeting, &comm, &st)
+                        : mlai_meeting_join_processes(&key, place.rank, gpu, routine, &meeting,
+                                                      &comm, &st);
         if (!joined) return raise_error(api, &st);
     }
     mla_status_t status = run_rank(&job, &place, comm, run, &st);

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATH = 256 };
+enum { PATH = 256, FIRST_NAP_NS = 20000 };
 
 /* ---- locks ------------------------------------------------------------------------------- */
 
@@ -59,11 +59,12 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Waits a millisecond; false when `until` has passed. */
-static bool wait_a_little(double until)
+/* Sleeps, each time twice as long, up to a millisecond; false when `until` has passed. */
+static bool wait_a_little(double until, long *ns)
 {
-    struct timespec t = {0, 1000000};
+    struct timespec t = {0, *ns};
     nanosleep(&t, NULL);
+    if (*ns < 1000000) *ns *= 2;
     return now() < until;
 }
 
@@ -110,6 +111,7 @@ static mla_status_t map_board(mlai_segment_t *seg, int nranks, mlai_error_t *err
 static mla_status_t create(mlai_segment_t *seg, const char *path, int nranks, double until,
                            mlai_error_t *err)
 {
+    long nap = FIRST_NAP_NS;
     while ((seg->fd = shm_open(path, O_CREAT | O_EXCL | O_RDWR, 0600)) < 0) {
         if (errno != EEXIST)
             return mlai_fail(err, MLA_COMM, "cannot create shared memory %s: %s", path,
@@ -118,7 +120,7 @@ static mla_status_t create(mlai_segment_t *seg, const char *path, int nranks, do
         bool used = old >= 0 && is_locked(old, 0);
         if (old >= 0 && !used) shm_unlink(path); // left over
         if (old >= 0) close(old);
-        if (used && !wait_a_little(until))
+        if (used && !wait_a_little(until, &nap))
             return mlai_fail(err, MLA_COMM, "another group uses the name %s", path);
     }
     take_lock(seg->fd, 0);
@@ -145,6 +147,7 @@ static mla_status_t attach(mlai_segment_t *seg, const char *path, int nranks, in
                            double timeout_s, double until, mlai_error_t *err)
 {
     int theirs = 0;
+    long nap = FIRST_NAP_NS;
     for (;;) {
         seg->fd = shm_open(path, O_RDWR, 0600);
         if (seg->fd < 0 && errno != ENOENT)
@@ -153,7 +156,7 @@ static mla_status_t attach(mlai_segment_t *seg, const char *path, int nranks, in
         if (seg->fd >= 0 && is_ready(seg->fd, &theirs)) break;
         if (seg->fd >= 0) close(seg->fd);
         seg->fd = -1;
-        if (!wait_a_little(until))
+        if (!wait_a_little(until, &nap))
             return mlai_fail(err, MLA_COMM, "rank %d waited %g s for rank 0 to open the group %s",
                              rank, timeout_s, path);
     }
