@@ -23,7 +23,9 @@ mla_status_t mlai_reserve(mla_context_t *x, size_t bytes, size_t window, void **
         st = MLAI_COMM(x, window, window, base);
         x->told = st == MLA_NOMEM; // found out together, as in agree
     }
-    if (st != MLA_OK) mlai_release(x, *work);
+    if (st == MLA_OK) return MLA_OK;
+    mlai_release(x, *work);
+    *work = NULL;
     return st;
 }
 
