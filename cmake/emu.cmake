@@ -32,7 +32,7 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   # The programs that run on a GPU too, and one of the backend's own. no_fatbin.c: kernels that are
   # not the embedded ones.
   set(names)
-  foreach(name unit_backend tester unit_cuda)
+  foreach(name unit_backend unit_trd tester unit_cuda)
     set(files ${dir}/${name}.c)
     if(name STREQUAL "tester")
       set(files ${tester})
@@ -51,7 +51,10 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   add_test(NAME emu_unit_backend COMMAND emu_unit_backend --device cuda)
   add_test(NAME emu_tester COMMAND emu_tester potrf,posv,poinv,potri --device cuda --ranks 1,3
            --n 7,33,100 --nb 0,16 --kind rand,indef:4)
-  set_tests_properties(emu_unit_backend emu_tester PROPERTIES TIMEOUT 900
+  add_test(NAME emu_unit_trd COMMAND emu_unit_trd --device cuda --quick)
+  add_test(NAME emu_syevd COMMAND emu_tester syevd,syevj --device cuda --type d,c --ranks 1,3
+           --n 3,35 --nb 0,7 --kind goe)
+  set_tests_properties(emu_unit_backend emu_unit_trd emu_tester emu_syevd PROPERTIES TIMEOUT 900
     ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   target_compile_definitions(emu_unit_cuda PRIVATE FAKE_DIR="${fake_dir}")
   add_test(NAME emu_unit_cuda COMMAND emu_unit_cuda)

@@ -199,6 +199,12 @@ static const mlai_backend_ops_t cuda_ops = {
     .dc_merge = mlai_cuda_dc_merge,
     .dc_rows = mlai_cuda_dc_rows,
     .dc_restore = mlai_cuda_dc_restore,
+    .norm_max = mlai_cuda_norm_max,
+    .lascl = mlai_cuda_lascl,
+    .lacpy_real = mlai_cuda_lacpy_real,
+    .hetrd_column = mlai_cuda_hetrd_column,
+    .hetrd_product = mlai_cuda_hetrd_product,
+    .larft_diag = mlai_cuda_larft_diag,
 };
 
 mla_status_t mlai_backend_create_cuda(const mla_context_options_t *options, mlai_error_t *err,

@@ -149,6 +149,13 @@ MLAI_CUDA_OP(dc_zhat)
 MLAI_CUDA_OP(dc_merge)
 MLAI_CUDA_OP(dc_rows)
 MLAI_CUDA_OP(dc_restore)
+/* cuda_trd.c */
+MLAI_CUDA_OP(norm_max)
+MLAI_CUDA_OP(lascl)
+MLAI_CUDA_OP(lacpy_real)
+MLAI_CUDA_OP(hetrd_column)
+MLAI_CUDA_OP(hetrd_product)
+MLAI_CUDA_OP(larft_diag)
 
 /* Part of an m x n matrix := NaN if *flag != 0; the context is current. */
 mla_status_t mlai_cuda_fill_nan(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt,

@@ -30,7 +30,16 @@
     X2(dc_vectors)                   \
     X2(dc_product)                   \
     X1(dc_rows)                      \
-    X2(dc_restore)
+    X2(dc_restore)                   \
+    /* trd.cu */                     \
+    X1(hetrd_units)                  \
+    X4(hetrd_column)                 \
+    X4(hetrd_product)                \
+    X4(hetrd_gather)                 \
+    X4(larft_diag)                   \
+    X2(norm_max)                     \
+    X2(lascl)                        \
+    X2(lacpy_real)
 // clang-format on
 
 enum {

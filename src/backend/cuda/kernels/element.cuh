@@ -118,6 +118,94 @@ MLAI_DEVICE double2 t_mul(double2 a, double2 b)
     return make_double2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
 }
 
+MLAI_DEVICE float t_add(float a, float b)
+{
+    return a + b;
+}
+MLAI_DEVICE double t_add(double a, double b)
+{
+    return a + b;
+}
+MLAI_DEVICE float2 t_add(float2 a, float2 b)
+{
+    return make_float2(a.x + b.x, a.y + b.y);
+}
+MLAI_DEVICE double2 t_add(double2 a, double2 b)
+{
+    return make_double2(a.x + b.x, a.y + b.y);
+}
+
+/* |a|^2 */
+MLAI_DEVICE float t_square(float a)
+{
+    return a * a;
+}
+MLAI_DEVICE double t_square(double a)
+{
+    return a * a;
+}
+MLAI_DEVICE float t_square(float2 a)
+{
+    return a.x * a.x + a.y * a.y;
+}
+MLAI_DEVICE double t_square(double2 a)
+{
+    return a.x * a.x + a.y * a.y;
+}
+
+MLAI_DEVICE float t_imag(float)
+{
+    return 0.0f;
+}
+MLAI_DEVICE double t_imag(double)
+{
+    return 0.0;
+}
+MLAI_DEVICE float t_imag(float2 a)
+{
+    return a.y;
+}
+MLAI_DEVICE double t_imag(double2 a)
+{
+    return a.y;
+}
+
+/* *a := re + im i; a real number loses im. */
+MLAI_DEVICE void t_set_parts(float *a, float re, float)
+{
+    *a = re;
+}
+MLAI_DEVICE void t_set_parts(double *a, double re, double)
+{
+    *a = re;
+}
+MLAI_DEVICE void t_set_parts(float2 *a, float re, float im)
+{
+    *a = make_float2(re, im);
+}
+MLAI_DEVICE void t_set_parts(double2 *a, double re, double im)
+{
+    *a = make_double2(re, im);
+}
+
+/* c + a b */
+MLAI_DEVICE float t_add_mul(float c, float a, float b)
+{
+    return fmaf(a, b, c);
+}
+MLAI_DEVICE double t_add_mul(double c, double a, double b)
+{
+    return fma(a, b, c);
+}
+MLAI_DEVICE float2 t_add_mul(float2 c, float2 a, float2 b)
+{
+    return make_float2(fmaf(-a.y, b.y, fmaf(a.x, b.x, c.x)), fmaf(a.y, b.x, fmaf(a.x, b.y, c.y)));
+}
+MLAI_DEVICE double2 t_add_mul(double2 c, double2 a, double2 b)
+{
+    return make_double2(fma(-a.y, b.y, fma(a.x, b.x, c.x)), fma(a.y, b.x, fma(a.x, b.y, c.y)));
+}
+
 /* c - a b */
 MLAI_DEVICE float t_sub_mul(float c, float a, float b)
 {
@@ -155,6 +243,24 @@ MLAI_DEVICE double2 t_inverse(double2 a)
 {
     double s = fabs(a.x) + fabs(a.y), x = a.x / s, y = a.y / s, d = (x * x + y * y) * s;
     return make_double2(x / d, -y / d);
+}
+
+/* The value of the lane whose number differs in the bits of `with`. */
+MLAI_DEVICE float t_shuffle_xor(float a, int with)
+{
+    return __shfl_xor_sync(0xffffffffu, a, with);
+}
+MLAI_DEVICE double t_shuffle_xor(double a, int with)
+{
+    return __shfl_xor_sync(0xffffffffu, a, with);
+}
+MLAI_DEVICE float2 t_shuffle_xor(float2 a, int with)
+{
+    return make_float2(t_shuffle_xor(a.x, with), t_shuffle_xor(a.y, with));
+}
+MLAI_DEVICE double2 t_shuffle_xor(double2 a, int with)
+{
+    return make_double2(t_shuffle_xor(a.x, with), t_shuffle_xor(a.y, with));
 }
 
 /* The value of lane `lane` of the warp. */

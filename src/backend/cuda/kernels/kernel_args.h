@@ -131,4 +131,67 @@ typedef struct mlai_dc_args {
     int32_t lanes, take;
 } mlai_dc_args_t;
 
+/* ---- trd.cu ---- */
+
+enum {
+    MLAI_TRD_STRIP = 64,           /* columns of a strip of hetrd_product */
+    MLAI_TRD_CHUNK = 256,          /* rows of a chunk */
+    MLAI_TRD_THREADS = 256,        /* of its blocks, and of hetrd_gather's */
+    MLAI_TRD_BLOCKS = 2,           /* of its blocks, on a multiprocessor at a time */
+    MLAI_TRD_DOT_ROWS = 512,       /* rows of a block of dots */
+    MLAI_TRD_GATHER_ROWS = 32,     /* rows of a block of hetrd_gather */
+    MLAI_TRD_COLUMN_THREADS = 128, /* of hetrd_column, a row each */
+    MLAI_TRD_WIDTH = 64            /* the widest panel */
+};
+
+/* One column of the reduction to tridiagonal form, for all kernels of trd.cu; see there.
+ * Positions are absolute. */
+typedef struct mlai_hetrd_args {
+    int64_t lda, ld, stride; /* of a; of v and w; between ranks in y */
+    const void *a;
+    void *v, *w, *y, *tau;
+    double *diag, *off;
+    void *x;        /* the column before it is scaled, by position */
+    void *dots;     /* W^H v, then V^H v */
+    void *dot_part; /* the same from each block of dots */
+    void *row_sum;  /* of a strip, n rows: [strip][n] */
+    void *col_sum;  /* of a chunk, local columns: [chunk][lc] */
+    void *square;   /* of the column, from each block of hetrd_column; real */
+    void *quad;     /* v^H y from each block of the product; real */
+    int32_t *units; /* chunks of all strips before strip s, s = 0 .. strips */
+    int32_t n, nranks, rank, lc, nb, full, rest, cols; /* as permute's; cols: own columns */
+    int32_t first, j, width;                           /* the panel; column j of it */
+    int32_t strips, strip, chunk; /* number of strips; first one in use, and its first chunk */
+    int32_t squares, dot_blocks, quads; /* numbers of blocks */
+    int32_t wide;                       /* a and its columns start at multiples of 16 bytes */
+} mlai_hetrd_args_t;
+
+/* larft_diag: a_jj := 1 / conj(tau_j), a huge number where tau_j is 0. */
+typedef struct mlai_larft_diag_args {
+    int64_t n, lda;
+    const void *tau;
+    void *a;
+} mlai_larft_diag_args_t;
+
+/* norm_max: *out := max(*out, |re|, |im| of all elements), NaN last; m x n reals. */
+typedef struct mlai_norm_max_args {
+    int64_t m, n, lda;
+    const void *a;
+    uint64_t *out; /* a double >= 0 */
+} mlai_norm_max_args_t;
+
+/* lascl: a := factor a; m x n reals. */
+typedef struct mlai_lascl_args {
+    int64_t m, n, lda;
+    void *a;
+    double factor;
+} mlai_lascl_args_t;
+
+/* lacpy_real: b (complex) := a (real). */
+typedef struct mlai_lacpy_real_args {
+    int64_t m, n, lda, ldb;
+    const void *a;
+    void *b;
+} mlai_lacpy_real_args_t;
+
 #endif

@@ -6,6 +6,7 @@
  * so any grid is right; mlai_cuda_grid chooses. A thread has MOVE_UNROLL loads in flight before
  * its first store, each of 16 bytes where the arguments allow it. */
 #include "backend/cuda/kernels/element.cuh"
+#include "backend/cuda/kernels/position.cuh"
 
 enum { MOVE_UNROLL = 4 };
 
@@ -27,14 +28,11 @@ MLAI_DEVICE mlai_span_t part_rows(int uplo, int64_t m, int64_t j)
 #define FIRST_COLUMN ((int64_t)blockIdx.y * blockDim.y + threadIdx.y)
 #define STEP_COLUMNS ((int64_t)gridDim.y * blockDim.y)
 
-/* Position of natural row i in elimination order (dist.h): of the ranks before that of i, the
- * slots up to and with its own; of the others, the slots before. */
+/* Position of natural row i in elimination order. */
 MLAI_DEVICE uint32_t row_position(const mlai_permute_args_t *a, uint32_t i)
 {
-    uint32_t lc = (uint32_t)a->lc, nb = (uint32_t)a->nb, full = (uint32_t)a->full;
-    uint32_t p = i / lc, jl = i - p * lc, s = jl / nb, before = s * nb, with = before + nb;
-    uint32_t rest = (uint32_t)a->rest < before ? (uint32_t)a->rest : before;
-    return p * (with < lc ? with : lc) + (full - p) * before + rest + (jl - before);
+    uint32_t lc = (uint32_t)a->lc, nb = (uint32_t)a->nb, p = i / lc, jl = i - p * lc, s = jl / nb;
+    return mlai_slot_position(lc, nb, (uint32_t)a->full, (uint32_t)a->rest, p, s) + (jl - s * nb);
 }
 
 extern "C" __global__ void mlai_info_first(const mlai_info_first_args_t a)
