@@ -1,19 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: E402 (JAX is told its devices before it is used)
 """Programs written for JAXMg 0.x with the import changed; then arguments, errors and limits."""
 
 import os
+import pathlib
 import subprocess
 import sys
 import warnings
 from functools import partial
 
-os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
-
 import jax
-
-jax.config.update("jax_enable_x64", True)
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -690,8 +685,21 @@ assert np.allclose(logdet, np.log(40320.0)), logdet
 """
 
 
+def python(*arguments, devices):
+    env = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
+    env.pop("JAX_ENABLE_X64", None)
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=env, timeout=100, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_import_alone_and_without_x64():
     """Importing starts no device, loads no matplotlib and leaves x64 alone; and float32 works."""
-    env = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "4"}
-    env.pop("JAX_ENABLE_X64", None)
-    subprocess.run([sys.executable, "-c", BARE], env=env, check=True, timeout=100)
+    python("-c", BARE, devices=4)
+
+
+@pytest.mark.parametrize("devices", [1, 3, 8])
+def test_example(devices):
+    example = pathlib.Path(__file__).parents[2] / "examples" / "python" / "from_jaxmg.py"
+    assert "all residuals are small" in python(str(example), devices=devices)

@@ -5,15 +5,9 @@
 when many programs of several CPU devices are queued.
 """
 
-# ruff: noqa: E402 (JAX is told its devices before it is used)
 import os
 
-os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
-
 import jax
-
-jax.config.update("jax_enable_x64", True)
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
