@@ -90,30 +90,44 @@ static mla_status_t roots(mlai_stedc_t *s, bool shared)
     return shared ? mlai_gather_chunks(s, s->zhat, bytes) : MLA_OK;
 }
 
+/* Cuts the S of node i into tiles, from element *used of their space on; a tile that does not fit
+ * starts at its beginning again. */
+static void cut_tiles(mlai_stedc_t *s, int64_t i, int64_t *used)
+{
+    const int64_t space = mlai_tile_ld(s->n) * mlai_tile_width(s->n);
+    const mlai_dc_node_t *node = &s->lv.host.nodes[i];
+    const int64_t k = node->k, c1 = node->c1;
+    const int64_t ld1 = node->r1 > 0 ? mlai_tile_ld(c1 + node->c2) : 0;
+    const int64_t ld2 = node->r2 > 0 ? mlai_tile_ld(k - c1) : 0, ld = ld1 + ld2;
+    if (ld == 0) return;
+    // All of it, or equal parts.
+    const int64_t most = space / ld, parts = mlai_ceil_div(k, most);
+    const int64_t width = mlai_ceil_div(k, parts);
+    for (int64_t j = 0; j < k; j += width) {
+        const int64_t w = mlai_min(width, k - j);
+        if (*used + ld * w > space) *used = 0;
+        s->lv.host.tiles[s->lv.tiles++] = (mlai_dc_tile_t){.node = i,
+                                                           .first = j,
+                                                           .width = w,
+                                                           .at1 = *used,
+                                                           .ld1 = ld1,
+                                                           .at2 = *used + ld1 * w,
+                                                           .ld2 = ld2};
+        *used += ld * w;
+    }
+}
+
 /* Q := Q2 S. As many columns of S at a time as its space holds: in low levels many merges. */
 static mla_status_t merge(mlai_stedc_t *s)
 {
     mlai_dc_level_t *lv = &s->lv;
-    mlai_dc_tile_t *tile = lv->host.tiles;
-    const int64_t space = mlai_lds(s->n) * mlai_tile_width(s->n);
+    const mlai_dc_tile_t *tile = lv->host.tiles;
     int64_t used = 0;
-    for (int64_t i = 0; i < lv->nodes; i++) {
-        const mlai_dc_node_t *node = &lv->host.nodes[i];
-        if (node->r1 + node->r2 == 0) continue;
-        const int64_t ld = mlai_lds(node->k);
-        int64_t width = node->k; // equal parts, if it does not fit as a whole
-        if (width > space / ld) width = mlai_ceil_div(width, mlai_ceil_div(width, space / ld));
-        for (int64_t j = 0; j < node->k; j += width) {
-            const int64_t w = mlai_min(width, node->k - j);
-            if (used + ld * w > space) used = 0;
-            tile[lv->tiles++] = (mlai_dc_tile_t){.node = i, .first = j, .width = w, .at = used};
-            used += ld * w;
-        }
-    }
+    for (int64_t i = 0; i < lv->nodes; i++) cut_tiles(s, i, &used);
     MLAI_TRY(mlai_upload(s, lv->dev.tiles, tile, lv->tiles, sizeof *tile));
     // A round ends where the space is used from its beginning again.
     for (int64_t t0 = 0, t1; t0 < lv->tiles; t0 = t1) {
-        for (t1 = t0 + 1; t1 < lv->tiles && tile[t1].at > 0; t1++) {
+        for (t1 = t0 + 1; t1 < lv->tiles && tile[t1].at1 > 0; t1++) {
         }
         MLAI_TRY(MLAI_BE(s->x, dc_merge, s->st, s->dt, lv, t0, t1, s->s, s->q2, s->q, s->ldq));
     }

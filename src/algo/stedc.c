@@ -84,9 +84,9 @@ static mlai_dc_lists_t take_lists(arena_t *a, int64_t n, int64_t nodes)
     lists.src = take(a, n, sizeof *lists.src);
     lists.rotations = take(a, n, sizeof *lists.rotations);
     lists.chains = take(a, n, sizeof *lists.chains);
-    // A node in more than one tile has at most 1 + 2 k / width of them.
+    // A node in more than one tile has at most 1 + 4 k / width of them.
     lists.tiles =
-        take(a, nodes + 2 * mlai_ceil_div(n, mlai_tile_width(n)) + 2, sizeof *lists.tiles);
+        take(a, nodes + 4 * mlai_ceil_div(n, mlai_tile_width(n)) + 4, sizeof *lists.tiles);
     return lists;
 }
 
@@ -97,7 +97,7 @@ static void take_device(mlai_stedc_t *s, arena_t *a, int nranks)
     s->lv.origin = take(a, s->n, sizeof(double));
     s->leaf = take(a, nodes + 1, sizeof *s->leaf);
     if (s->vectors) {
-        s->s = take(a, mlai_max(1, mlai_lds(s->n)),
+        s->s = take(a, mlai_tile_ld(s->n),
                     mlai_size_mat(mlai_tile_width(s->n), 1, mlai_sizeof(s->dt)));
     } else {
         s->q = take(a, s->n, 2 * sizeof(double));

@@ -30,9 +30,10 @@ static inline int64_t mlai_tile_width(int64_t n)
     return mlai_max(1, mlai_min(n, MLAI_DC_TILE));
 }
 
-static inline int64_t mlai_lds(int64_t k)
+/* Leading dimension of k rows of S. */
+static inline int64_t mlai_tile_ld(int64_t k)
 {
-    return mlai_ceil_div(k, MLAI_DC_LDS) * MLAI_DC_LDS;
+    return mlai_ceil_div(mlai_max(1, k), MLAI_DC_ROUND) * MLAI_DC_ROUND;
 }
 
 static inline double *mlai_window(const mlai_stedc_t *s, size_t off)

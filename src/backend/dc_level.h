@@ -19,7 +19,7 @@
 enum {
     MLAI_DC_LEAF = 64,  /* largest leaf */
     MLAI_DC_TILE = 512, /* columns of S at a time */
-    MLAI_DC_LDS = 8     /* the leading dimension of a tile of S is k, rounded up to these */
+    MLAI_DC_ROUND = 8   /* leading dimensions of S are multiples of this */
 };
 
 /* The merge of the nodes [o, o+n1) and [o+n1, o+m) of the tridiagonal matrix. */
@@ -43,9 +43,12 @@ typedef struct mlai_dc_chain {
     int64_t node, first, count;
 } mlai_dc_chain_t;
 
-/* Columns [first, first + width) of the S of a node, at element `at` of the work space. */
+/* Columns [first, first + width) of the S of a node, in two blocks for the two products: rows
+ * [0, c1+c2) for those of child 1 and rows [c1, k) for those of child 2, at elements at1 and at2
+ * of the work space, with leading dimensions ld1 and ld2; 0 where there are no such rows of q. */
 typedef struct mlai_dc_tile {
-    int64_t node, first, width, at;
+    int64_t node, first, width;
+    int64_t at1, ld1, at2, ld2;
 } mlai_dc_tile_t;
 
 /* Made on the host, copied to the device. */

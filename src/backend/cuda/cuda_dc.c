@@ -148,15 +148,18 @@ static mla_status_t product(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt
                             const mlai_dc_node_t *node, const mlai_dc_tile_t *tile, void *s,
                             const void *q2, void *q, int64_t ldq)
 {
-    const int64_t ld = mlai_ceil_div(node->k, MLAI_DC_LDS) * MLAI_DC_LDS;
-    const int64_t upper = node->row, lower = node->row + node->r1, o = node->o, c1 = node->c1;
-    MLAI_TRY(mlai_cuda_gemm(be, st, dt, MLAI_N, MLAI_N, node->r1, tile->width, c1 + node->c2, 1.0,
-                            mlai_at(q2, dt, ldq, upper, o), ldq, mlai_at(s, dt, 1, tile->at, 0),
-                            ld, 0.0, mlai_at(q, dt, ldq, upper, o + tile->first), ldq));
+    const int64_t upper = node->row, lower = node->row + node->r1;
+    const int64_t o = node->o, c1 = node->c1, out = o + tile->first;
+    if (tile->ld1 > 0)
+        MLAI_TRY(mlai_cuda_gemm(be, st, dt, MLAI_N, MLAI_N, node->r1, tile->width, c1 + node->c2,
+                                1.0, mlai_at(q2, dt, ldq, upper, o), ldq,
+                                mlai_at(s, dt, 1, tile->at1, 0), tile->ld1, 0.0,
+                                mlai_at(q, dt, ldq, upper, out), ldq));
+    if (tile->ld2 == 0) return MLA_OK;
     return mlai_cuda_gemm(be, st, dt, MLAI_N, MLAI_N, node->r2, tile->width, node->k - c1, 1.0,
                           mlai_at(q2, dt, ldq, lower, o + c1), ldq,
-                          mlai_at(s, dt, 1, tile->at + c1, 0), ld, 0.0,
-                          mlai_at(q, dt, ldq, lower, o + tile->first), ldq);
+                          mlai_at(s, dt, 1, tile->at2, 0), tile->ld2, 0.0,
+                          mlai_at(q, dt, ldq, lower, out), ldq);
 }
 
 mla_status_t mlai_cuda_dc_merge(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,

@@ -312,20 +312,36 @@ static double column_scale(int64_t k, const double *pole, const double *zhat, do
     return 1 / sqrt(sum);
 }
 
-/* Rows [r0, r1) of column j of S. */
-static void column(const mlai_dc_level_t *lv, const mlai_dc_node_t *node, int64_t j, int64_t r0,
-                   int64_t r1, mla_dtype_t dt, void *s)
+/* Rows [r0, r1) of the column of S for root g. */
+static void column(const mlai_dc_level_t *lv, const mlai_dc_node_t *node, int64_t g, double scale,
+                   int64_t r0, int64_t r1, mla_dtype_t dt, void *s)
 {
-    const double *pole = lv->dev.spole + node->at, *zhat = lv->zhat + node->at;
-    const double origin = lv->origin[node->at + j], tau = lv->tau[node->at + j];
-    const double scale = column_scale(node->k, pole, zhat, origin, tau);
-    if (dt == MLA_FLOAT32) {
-        float *out = s;
-        for (int64_t r = r0; r < r1; r++)
-            out[r] = (float)(zhat[r] * scale / ((pole[r] - origin) - tau));
-    } else {
-        double *out = s;
-        for (int64_t r = r0; r < r1; r++) out[r] = zhat[r] * scale / ((pole[r] - origin) - tau);
+    const double *pole = lv->dev.spole + node->at + r0, *zhat = lv->zhat + node->at + r0;
+    const double origin = lv->origin[g], tau = lv->tau[g];
+    float *out32 = s;
+    double *out64 = s;
+    if (dt == MLA_FLOAT32)
+        for (int64_t r = 0; r < r1 - r0; r++)
+            out32[r] = (float)(zhat[r] * scale / ((pole[r] - origin) - tau));
+    else
+        for (int64_t r = 0; r < r1 - r0; r++)
+            out64[r] = zhat[r] * scale / ((pole[r] - origin) - tau);
+}
+
+static void form_tile(const mlai_dc_level_t *lv, const mlai_dc_tile_t *tile, mla_dtype_t dt,
+                      void *s)
+{
+    const mlai_dc_node_t *node = &lv->dev.nodes[tile->node];
+    for (int64_t j = 0; j < tile->width; j++) {
+        const int64_t g = node->at + tile->first + j;
+        const double scale = column_scale(node->k, lv->dev.spole + node->at, lv->zhat + node->at,
+                                          lv->origin[g], lv->tau[g]);
+        if (tile->ld1 > 0)
+            column(lv, node, g, scale, 0, node->c1 + node->c2, dt,
+                   mlai_at(s, dt, tile->ld1, tile->at1, j));
+        if (tile->ld2 > 0)
+            column(lv, node, g, scale, node->c1, node->k, dt,
+                   mlai_at(s, dt, tile->ld2, tile->at2, j));
     }
 }
 
@@ -336,20 +352,19 @@ mla_status_t mlai_host_dc_merge(mlai_backend_t *be, mlai_stream_t st, mla_dtype_
     for (int64_t t = t0; t < t1; t++) {
         const mlai_dc_tile_t *tile = &lv->dev.tiles[t];
         const mlai_dc_node_t *node = &lv->dev.nodes[tile->node];
-        const int64_t ld = mlai_ceil_div(node->k, MLAI_DC_LDS) * MLAI_DC_LDS;
-        const int64_t c1 = node->c1, c12 = c1 + node->c2, o = node->o;
-        void *a = mlai_at(s, dt, 1, tile->at, 0);
-        for (int64_t j = 0; j < tile->width; j++)
-            column(lv, node, tile->first + j, node->r1 > 0 ? 0 : c1, node->r2 > 0 ? node->k : c12,
-                   dt, mlai_at(a, dt, ld, 0, j));
-        MLAI_TRY(be->ops->gemm(be, st, dt, MLAI_N, MLAI_N, node->r1, tile->width, c12, 1.0,
-                               mlai_at(q2, dt, ldq, node->row, o), ldq, a, ld, 0.0,
-                               mlai_at(q, dt, ldq, node->row, o + tile->first), ldq));
-        const int64_t lower = node->row + node->r1;
-        MLAI_TRY(be->ops->gemm(be, st, dt, MLAI_N, MLAI_N, node->r2, tile->width, node->k - c1,
-                               1.0, mlai_at(q2, dt, ldq, lower, o + c1), ldq,
-                               mlai_at(a, dt, ld, c1, 0), ld, 0.0,
-                               mlai_at(q, dt, ldq, lower, o + tile->first), ldq));
+        const int64_t c1 = node->c1, o = node->o, out = o + tile->first;
+        const int64_t upper = node->row, lower = node->row + node->r1;
+        form_tile(lv, tile, dt, s);
+        if (tile->ld1 > 0)
+            MLAI_TRY(be->ops->gemm(be, st, dt, MLAI_N, MLAI_N, node->r1, tile->width,
+                                   c1 + node->c2, 1.0, mlai_at(q2, dt, ldq, upper, o), ldq,
+                                   mlai_at(s, dt, 1, tile->at1, 0), tile->ld1, 0.0,
+                                   mlai_at(q, dt, ldq, upper, out), ldq));
+        if (tile->ld2 > 0)
+            MLAI_TRY(be->ops->gemm(be, st, dt, MLAI_N, MLAI_N, node->r2, tile->width,
+                                   node->k - c1, 1.0, mlai_at(q2, dt, ldq, lower, o + c1), ldq,
+                                   mlai_at(s, dt, 1, tile->at2, 0), tile->ld2, 0.0,
+                                   mlai_at(q, dt, ldq, lower, out), ldq));
     }
     return MLA_OK;
 }

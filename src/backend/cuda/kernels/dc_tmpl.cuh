@@ -177,7 +177,6 @@ extern "C" __global__ void KERNEL(dc_vectors)(const mlai_dc_args_t a)
         const mlai_dc_tile_t tile = a.lv.dev.tiles[t];
         const mlai_dc_node_t *node = a.lv.dev.nodes + tile.node;
         const int64_t k = node->k, c1 = node->c1, c12 = c1 + node->c2;
-        const int64_t ld = (k + MLAI_DC_LDS - 1) / MLAI_DC_LDS * MLAI_DC_LDS;
         const double *__restrict__ pole = a.lv.dev.spole + node->at;
         const double *__restrict__ zhat = a.lv.zhat + node->at;
         for (int64_t j = (int64_t)blockIdx.x * blockDim.y + threadIdx.y; j < tile.width;
@@ -191,11 +190,15 @@ extern "C" __global__ void KERNEL(dc_vectors)(const mlai_dc_args_t a)
                 norm = fma(x, x, norm);
             }
             const double scale = 1 / sqrt(dc_sum(norm, 32));
-            T *__restrict__ s = (T *)a.s + tile.at + j * ld;
-            const int64_t end = node->r2 > 0 ? k : c12;
+            T *__restrict__ s1 = (T *)a.s + tile.at1 + j * tile.ld1;
+            T *__restrict__ s2 = (T *)a.s + tile.at2 + j * tile.ld2;
+            const int64_t end1 = tile.ld1 > 0 ? c12 : 0, begin2 = tile.ld2 > 0 ? c1 : k;
 #pragma unroll 4
-            for (int64_t r = (node->r1 > 0 ? 0 : c1) + threadIdx.x; r < end; r += 32)
-                s[r] = (T)(zhat[r] * scale * dc_reciprocal((pole[r] - origin) - tau));
+            for (int64_t r = threadIdx.x; r < k; r += 32) {
+                const T x = (T)(zhat[r] * scale * dc_reciprocal((pole[r] - origin) - tau));
+                if (r < end1) s1[r] = x;
+                if (r >= begin2) s2[r - c1] = x;
+            }
         }
     }
 }
@@ -211,14 +214,14 @@ extern "C" __global__ void __launch_bounds__(256) KERNEL(dc_product)(const mlai_
     const bool lower = blockIdx.y % 2;
     const int64_t c1 = lower ? node->c1 : 0, rows = lower ? node->r2 : node->r1;
     const int64_t depth = lower ? node->k - c1 : node->c1 + node->c2;
-    const int64_t ld = (node->k + MLAI_DC_LDS - 1) / MLAI_DC_LDS * MLAI_DC_LDS;
+    const int64_t ld = lower ? tile.ld2 : tile.ld1;
     const int64_t down = (rows + SIDE - 1) / SIDE;
     if (down == 0) return;
     const int64_t i0 = blockIdx.x % down * SIDE, j0 = blockIdx.x / down * SIDE;
     if (j0 >= tile.width) return;
     const int64_t row = node->row + (lower ? node->r1 : 0) + i0;
     const T *q2 = (const T *)a.from + row + (node->o + c1) * a.ldq;
-    const T *s = (const T *)a.s + tile.at + c1 + j0 * ld;
+    const T *s = (const T *)a.s + (lower ? tile.at2 : tile.at1) + j0 * ld;
     T *q = (T *)a.q + row + (node->o + tile.first + j0) * a.ldq;
     const int tid = (int)threadIdx.x, x = tid % 16, y = tid / 16;
     T sum[EACH][EACH], next_left[EACH], next_right[EACH];
