@@ -32,7 +32,7 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   # The programs that run on a GPU too, and one of the backend's own. no_fatbin.c: kernels that are
   # not the embedded ones.
   set(names)
-  foreach(name unit_backend unit_trd tester unit_cuda)
+  foreach(name unit_backend unit_trd unit_stedc tester unit_cuda)
     set(files ${dir}/${name}.c)
     if(name STREQUAL "tester")
       set(files ${tester})
@@ -52,9 +52,11 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   add_test(NAME emu_tester COMMAND emu_tester potrf,posv,poinv,potri --device cuda --ranks 1,3
            --n 7,33,100 --nb 0,16 --kind rand,indef:4)
   add_test(NAME emu_unit_trd COMMAND emu_unit_trd --device cuda --quick)
+  add_test(NAME emu_unit_stedc COMMAND emu_unit_stedc --device cuda --most 130 --stride 41)
   add_test(NAME emu_syevd COMMAND emu_tester syevd,syevj --device cuda --type d,c --ranks 1,3
            --n 3,35 --nb 0,7 --kind goe)
-  set_tests_properties(emu_unit_backend emu_unit_trd emu_tester emu_syevd PROPERTIES TIMEOUT 900
+  set_tests_properties(emu_unit_backend emu_unit_trd emu_unit_stedc emu_tester emu_syevd
+    PROPERTIES TIMEOUT 900
     ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   target_compile_definitions(emu_unit_cuda PRIVATE FAKE_DIR="${fake_dir}")
   add_test(NAME emu_unit_cuda COMMAND emu_unit_cuda)
