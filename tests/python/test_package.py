@@ -94,3 +94,14 @@ except ImportError as error:
 """
     text = python(code, MESHLINALG_LIBRARY=str(tmp_path / "none.so"))
     assert "none.so" in text and "MESHLINALG_LIBRARY" in text
+
+
+def test_readme_example():
+    text = (HEADER.parents[1] / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code += """
+assert float(abs(A @ x - b).max()) < 1e-3 and float(abs(A @ y - b).max()) < 1e-3
+assert float(abs(A @ V - V * w).max()) < 1e-3 and V.sharding == A.sharding
+print(float(sign))
+"""
+    assert python(code, JAX_PLATFORMS="cpu") == "1.0"
