@@ -121,8 +121,8 @@ MLA_API int mla_comm_size(const mla_comm_t *comm);
  * with `why`. For a rank that finds an error of its own before it enters a routine. */
 MLA_API void mla_comm_abort(mla_comm_t *comm, const char *why);
 
-/* Waits, on the host, until all ranks have called it. MLA_PEER or MLA_COMM if the communicator has
- * failed before, or fails now because a rank does not come. */
+/* Waits, on the host, until all ranks have called it. MLA_PEER or MLA_COMM if the communicator
+ * has failed before, or fails now because a rank does not come. */
 MLA_API MLA_NODISCARD mla_status_t mla_comm_barrier(mla_comm_t *comm);
 
 /* Accepts NULL. */
