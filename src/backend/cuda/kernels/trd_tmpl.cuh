@@ -352,7 +352,9 @@ extern "C" __global__ void __launch_bounds__(MLAI_TRD_THREADS, MLAI_TRD_BLOCKS)
     }
     // Units in use: those of the first strip from a.chunk on, those of all later strips.
     const int b = (int)blockIdx.x - a.dot_blocks;
-    const int32_t top = trd_chunks(&a) - a.chunk, later = a.units[a.strip + 1];
+    const bool any = a.strip < a.strips; // own columns are left
+    const int32_t top = any ? trd_chunks(&a) - a.chunk : 0;
+    const int32_t later = a.units[any ? a.strip + 1 : a.strips];
     const int64_t total = top + (a.units[a.strips] - later);
     const int32_t end = (int32_t)(total * (b + 1) / a.quads);
     int32_t u = (int32_t)(total * b / a.quads), s = -1;
