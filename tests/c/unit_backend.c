@@ -547,6 +547,12 @@ int main(int argc, char **argv)
             test_potrf(dt, size[i]);
             test_trtri(dt, size[i]);
         }
+        // Where a device takes another way: tall, wide, few rows, more than one block.
+        test_trsm(dt, 530, 150);
+        test_trsm(dt, 150, 530);
+        test_trsm(dt, 3, 200);
+        test_trtri(dt, 290);
+        test_potrf(dt, 290);
     }
     must(be->ops->sync(be, ST), "sync");
     be->ops->free_backend(be);

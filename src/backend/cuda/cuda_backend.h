@@ -135,10 +135,11 @@ MLAI_CUDA_OP(log_diag)
 /* cuda_blas.c */
 MLAI_CUDA_OP(gemm)
 MLAI_CUDA_OP(herk)
+/* cuda_triangle.c */
 MLAI_CUDA_OP(trsm)
+MLAI_CUDA_OP(trtri_tile)
 /* cuda_solver.c */
 MLAI_CUDA_OP(potrf_tile)
-MLAI_CUDA_OP(trtri_tile)
 /* cuda_dc.c */
 MLAI_CUDA_OP(dc_leaves)
 MLAI_CUDA_OP(dc_border)
@@ -170,5 +171,11 @@ mla_status_t mlai_cuda_gemm_batch(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t 
                                   mlai_op_t opb, int64_t m, int64_t n, int64_t k, double alpha,
                                   const void *a, int64_t lda, const void *b, int64_t ldb,
                                   double beta, void *out, int64_t ldc, mlai_batch_t batch);
+
+/* trsm by cuBLAS; the context is current. */
+mla_status_t mlai_cuda_trsm_vendor(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt,
+                                   mlai_side_t side, mlai_op_t op, int64_t m, int64_t n,
+                                   double alpha, const void *a, int64_t lda, void *b,
+                                   int64_t ldb);
 
 #endif

@@ -89,13 +89,10 @@ mla_status_t mlai_cuda_herk(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt
     return MLAI_CUDA_BLAS(d, cublasZherk_v2_64, h, lower, o, n, k, al.d, a, lda, bt.d, c, ldc);
 }
 
-mla_status_t mlai_cuda_trsm(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
-                            mlai_side_t side, mlai_op_t op, int64_t m, int64_t n, double alpha,
-                            const void *a, int64_t lda, void *b, int64_t ldb)
+mla_status_t mlai_cuda_trsm_vendor(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt,
+                                   mlai_side_t side, mlai_op_t op, int64_t m, int64_t n,
+                                   double alpha, const void *a, int64_t lda, void *b, int64_t ldb)
 {
-    mlai_cuda_t *c = mlai_cuda(be);
-    if (m <= 0 || n <= 0) return MLA_OK;
-    MLAI_CUDA_BEGIN(c);
     cublasHandle_t h = handle_of(c, st);
     cublasSideMode_t s = side == MLAI_LEFT ? CUBLAS_SIDE_LEFT : CUBLAS_SIDE_RIGHT;
     cublasOperation_t o = op_of(dt, op);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/backend/cuda/cuda_solver.c: tile operations: Cholesky by cuSOLVER, the triangular inverse
- * out of one kernel and products.
- *
- * Nothing waits for the device: cuSOLVER's info stays in device memory, where a kernel folds it
- * into the caller's and the factor becomes NaN if it says so. */
+ * src/backend/cuda/cuda_solver.c: Cholesky factor of a tile by cuSOLVER. Nothing waits for the
+ * device: cuSOLVER's info stays in device memory, where a kernel folds it into the caller's and
+ * the factor becomes NaN if it says so. */
 #include <stdlib.h>
 
 #include "backend/cuda/cuda_backend.h"
@@ -46,52 +44,4 @@ mla_status_t mlai_cuda_potrf_tile(mlai_backend_t *be, mlai_stream_t st, mla_dtyp
     mlai_grid_t one = {.x = 1, .tx = MLAI_DIAG_THREADS};
     MLAI_TRY(mlai_cuda_launch(c, st, MLAI_K_potrf_info + (int)dt, one, &args));
     return mlai_cuda_fill_nan(c, st, dt, MLAI_LOWER, status, n, n, a, lda);
-}
-
-/* Inverses of diagonal blocks of `s` columns become those of 2 s columns:
- *
- *     [ L11     ]^-1     [ W11                ]
- *     [ L21 L22 ]     =  [ -W22 (L21 W11)  W22 ]
- *
- * all pairs of full width at once, then the last pair if it is narrower. t: n/2 x s. */
-static mla_status_t pair_up(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt, int64_t n,
-                            int64_t s, const void *a, int64_t lda, void *b, int64_t ldb, void *t)
-{
-    int64_t full = n / (2 * s);
-    for (int last = 0; last < 2; last++) {
-        int64_t k = last ? full * 2 * s : 0, below = last ? n - k - s : s;
-        if (below <= 0 || (!last && full == 0)) continue;
-        const void *a21 = mlai_at(a, dt, lda, k + s, k);
-        const void *w11 = mlai_at(b, dt, ldb, k, k), *w22 = mlai_at(b, dt, ldb, k + s, k + s);
-        void *w21 = mlai_at(b, dt, ldb, k + s, k);
-        int64_t count = last ? 1 : full, step = 2 * s;
-        mlai_batch_t first = {count, step * (lda + 1), step * (ldb + 1), s * s};
-        mlai_batch_t second = {count, step * (ldb + 1), s * s, step * (ldb + 1)};
-        MLAI_TRY(mlai_cuda_gemm_batch(c, st, dt, MLAI_N, MLAI_N, below, s, s, 1.0, a21, lda, w11,
-                                      ldb, 0.0, t, s, first));
-        MLAI_TRY(mlai_cuda_gemm_batch(c, st, dt, MLAI_N, MLAI_N, below, s, below, -1.0, w22, ldb,
-                                      t, s, 0.0, w21, ldb, second));
-    }
-    return MLA_OK;
-}
-
-/* 2/3 n^3 flops, twice the least, all but a few in products. */
-mla_status_t mlai_cuda_trtri_tile(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
-                                  const void *a, int64_t lda, void *b, int64_t ldb)
-{
-    mlai_cuda_t *c = mlai_cuda(be);
-    if (n <= 0) return MLA_OK;
-    MLAI_CUDA_BEGIN(c);
-    mlai_trtri_leaf_args_t args = {n, lda, ldb, a, b};
-    mlai_grid_t grid = {.x = mlai_ceil_div(n, MLAI_LEAF), .tx = MLAI_LEAF * MLAI_LEAF_WARPS};
-    MLAI_TRY(mlai_cuda_launch(c, st, MLAI_K_trtri_leaf + (int)dt, grid, &args));
-    if (n <= MLAI_LEAF) return MLA_OK;
-    // The pairs of one width need n/2 x s, s <= widest, and n <= 2 widest.
-    int64_t widest = MLAI_LEAF;
-    while (2 * widest < n) widest *= 2;
-    void *t = NULL;
-    MLAI_TRY(mlai_cuda_scratch(c, st, mlai_size_mat(widest, widest, mlai_sizeof(dt)), &t));
-    for (int64_t s = MLAI_LEAF; s < n; s *= 2)
-        MLAI_TRY(pair_up(c, st, dt, n, s, a, lda, b, ldb, t));
-    return MLA_OK;
 }
