@@ -45,9 +45,11 @@ static int64_t panel_ld(int64_t m)
     return mlai_max(16, mlai_ceil_div(m, 16) * 16);
 }
 
+/* The tallest panel is the first. */
 static size_t panel_bytes(const mla_desc_t *desc, const mlai_dist_t *d)
 {
-    return mlai_size_align(mlai_size_mat(panel_ld(desc->n), d->nb, mlai_sizeof(desc->dtype)));
+    int64_t rows = panel_ld(desc->n - mlai_dist_width(d, 0));
+    return mlai_size_align(mlai_size_mat(rows, d->nb, mlai_sizeof(desc->dtype)));
 }
 
 mlai_space_t mlai_potrf_space(const mla_desc_t *desc, const mlai_dist_t *d)

@@ -2,6 +2,11 @@
  * src/api/tune.c: choices that depend on sizes and device: tile widths and work space. */
 #include "api/api.h"
 
+/* On one GPU a matrix of this order is one tile: cuSOLVER factors it in less time than a chain of
+ * panels takes to run through (an estimate from the parts: 8192 in 7.3 ms and 9 ms, 16384 in 37
+ * and 38), and what the inverse takes is little memory still. */
+enum { ONE_TILE = 8192 };
+
 /* Eleven slots a rank: then the inverse, which takes the most, 3 n nb words, stays within a fifth
  * of the shard and one tile column. Fewer where tiles would be too narrow for GEMM, four at least
  * for balance; no wider than what hides a panel. Host: from k = 32 on DGEMM runs at 85 % of its
@@ -10,6 +15,7 @@ int64_t mla_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device)
 {
     if (!desc || desc->n <= 0 || nranks < 1) return 1;
     int64_t lc = desc->lc > 0 ? desc->lc : mlai_ceil_div(desc->n, nranks);
+    if (device == MLA_CUDA && nranks == 1 && desc->n <= ONE_TILE) return lc;
     int64_t grain = device == MLA_CUDA ? 64 : 16;
     int64_t least = device == MLA_CUDA ? 128 : 32, most = device == MLA_CUDA ? 512 : 192;
     int64_t nb = mlai_min(mlai_max(lc / 11 / grain * grain, least), most);
