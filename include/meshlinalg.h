@@ -228,8 +228,8 @@ MLA_API MLA_NODISCARD mla_status_t mla_poinv(mla_context_t *ctx, const mla_desc_
 /* Eigenvalues w, ascending, and eigenvectors of B (LAPACK syevd/heevd).
  *   a     destroyed.
  *   w     out, device memory: n values of B's real type, on every rank.
- *   z     out, device memory, or NULL for values only: column-major ld x (columns of this
- *         rank), ROWS of Z: column j of this block is row p*lc + j of the matrix Z of
+ *   z     out, device memory, or NULL on all ranks (values only): column-major ld x (columns of
+ *         this rank), ROWS of Z: column j of this block is row p*lc + j of the matrix Z of
  *         eigenvectors of conj(B), B^T = Z diag(w) Z^H. For a row-major caller with A^T = B
  *         these are his rows of V, A V = V diag(w).
  *   info  out, device memory, int32: 0, or > 0 if the iteration failed or B holds NaN or Inf

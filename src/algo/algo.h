@@ -108,6 +108,10 @@ mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, bool
 mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
                         void *w, void *z, int32_t *info);
 
+/* The same by the vendor's routine for the whole matrix: one rank, a table that has `syevd`. */
+mla_status_t mlai_syevd_whole(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                              void *a, void *w, void *z, int32_t *info);
+
 /* Completes a Hermitian matrix whose rows are back in natural order and of which only the
  * elements (i, j) with pos(i) >= pos(j) are set: the others := their conjugates. `window` and
  * `work` as mlai_mirror_space says. */

@@ -19,7 +19,7 @@
  * Appl. Math. 27 (1989), 215-227 (the panel). */
 #include "algo/algo.h"
 
-enum { PANEL = 32 };
+enum { PANEL = 32, UPDATE = 512 }; /* columns of a panel, most of a product of the update */
 
 typedef struct hetrd {
     mla_context_t *x;
@@ -99,22 +99,27 @@ static mla_status_t product(hetrd_t *f, int64_t j)
     return MLA_OK;
 }
 
-/* A22 -= [V W] [W V]^H on own tile columns, from position `row` of tile `tile` on. */
+/* A22 -= [V W] [W V]^H on `cols` own columns, from position `row` down; local column jl. */
+static mla_status_t update_columns(hetrd_t *f, int64_t row, int64_t jl, int64_t cols)
+{
+    int64_t w = f->t.width, top = row - f->t.first, ld = f->t.ld;
+    const void *vw = mlai_at(f->t.v, f->dt, ld, top, 0), *wv = mlai_at(f->t.v, f->dt, ld, top, w);
+    return MLAI_BE(f->x, gemm, f->st, f->dt, MLAI_N, MLAI_C, f->n - row, cols, 2 * w, -1.0, vw,
+                   ld, wv, ld, 1.0, mlai_at(f->a, f->dt, f->lda, row, jl), f->lda);
+}
+
+/* The same on all own columns after the panel, which is in tile `tile`. What lies above the
+ * diagonal in a product is computed for nothing: tiles are taken UPDATE columns at a time. */
 static mla_status_t update(hetrd_t *f, int64_t tile)
 {
-    mla_context_t *x = f->x;
     const mlai_dist_t *d = f->d;
-    int64_t w = f->t.width, from = f->t.first + w;
-    const char *vw = f->t.v, *wv = mlai_at(f->t.v, f->dt, f->t.ld, 0, w);
-    for (int64_t s = mlai_dist_first_slot(d, x->comm->rank, tile); s < d->slots; s++) {
-        int64_t t = mlai_dist_tile(d, x->comm->rank, s), off = mlai_dist_off(d, t);
-        int64_t row = mlai_max(off, from), cols = off + mlai_dist_width(d, t) - row;
-        if (cols <= 0) continue;
-        MLAI_TRY(MLAI_BE(x, gemm, f->st, f->dt, MLAI_N, MLAI_C, f->n - row, cols, 2 * w, -1.0,
-                         mlai_at(vw, f->dt, f->t.ld, row - f->t.first, 0), f->t.ld,
-                         mlai_at(wv, f->dt, f->t.ld, row - f->t.first, 0), f->t.ld, 1.0,
-                         mlai_at(f->a, f->dt, f->lda, row, mlai_dist_local(d, t) + row - off),
-                         f->lda));
+    int p = f->x->comm->rank;
+    for (int64_t s = mlai_dist_first_slot(d, p, tile); s < d->slots; s++) {
+        int64_t t = mlai_dist_tile(d, p, s), off = mlai_dist_off(d, t);
+        int64_t end = off + mlai_dist_width(d, t), row = mlai_max(off, f->t.first + f->t.width);
+        for (; row < end; row += UPDATE)
+            MLAI_TRY(update_columns(f, row, mlai_dist_local(d, t) + row - off,
+                                    mlai_min(UPDATE, end - row)));
     }
     return MLA_OK;
 }

@@ -36,7 +36,7 @@ typedef struct syevd {
     /* scratch: reflectors' factors, a norm, work of the steps; with vectors also V' by columns
      * and U's slab, which is z where ranks have as many columns as rows of U */
     char *tau, *norm, *work, *shard, *slab;
-    double *diag, *off; /* host: T, then w; numbers of all ranks */
+    double *diag, *off; /* host: T, then w; off: a number of each rank */
     int exponent;       /* B was scaled by 2^-exponent */
 } syevd_t;
 
@@ -79,12 +79,18 @@ static size_t block_bytes(const mla_desc_t *desc, const mlai_dist_t *d)
     return bytes_of(desc, d->lc, chunk_of(d));
 }
 
+/* Columns that are permuted at a time. */
+static int64_t permute_cols(const mlai_dist_t *d)
+{
+    return mlai_dist_is_identity(d) ? 0 : mlai_min(d->nb, 64);
+}
+
 /* Of the steps, one after another in the same place. */
 static mlai_space_t steps_space(const mla_desc_t *desc, const mlai_dist_t *d, bool vectors)
 {
     mlai_space_t s = mlai_hetrd_space(desc, d);
     mlai_space_t t = mlai_stedc_space(d->nranks, mlai_real(desc->dtype), desc->n, vectors);
-    s.work = larger(larger(s.work, t.work), bytes_of(desc, desc->n, d->nb)); // mlai_permute
+    s.work = larger(larger(s.work, t.work), bytes_of(desc, desc->n, permute_cols(d)));
     s.window = larger(larger(s.window, t.window), sizeof(double) * (size_t)d->nranks);
     if (vectors) {
         t = mlai_unmtr_space(desc, slab_rows(d));
@@ -146,16 +152,20 @@ static mla_status_t store_values(syevd_t *f)
     return MLAI_BE(f->x, from_host, f->st, f->w, src, (size_t)f->n * mlai_sizeof(f->real));
 }
 
-/* *f->info := info; if it is not 0, NaN in all results. */
-static mla_status_t store_info(syevd_t *f, int32_t info)
+/* NaN in all results if *f->info is not 0. */
+static mla_status_t nan_if_failed(syevd_t *f)
 {
     mla_context_t *x = f->x;
-    MLAI_TRY(MLAI_BE(x, from_host, f->st, f->info, &info, sizeof info));
-    if (info == 0) return MLA_OK;
     MLAI_TRY(MLAI_BE(x, nan_if, f->st, f->real, f->info, f->n, 1, f->w, f->n));
     if (!f->z) return MLA_OK;
     return MLAI_BE(x, nan_if, f->st, f->dt, f->info, f->n, mlai_dist_cols(f->d, x->comm->rank),
                    f->z, f->desc->ld);
+}
+
+static mla_status_t store_info(syevd_t *f, int32_t info)
+{
+    MLAI_TRY(MLAI_BE(f->x, from_host, f->st, f->info, &info, sizeof info));
+    return info == 0 ? MLA_OK : nan_if_failed(f);
 }
 
 /* U from slabs of rows to whole columns, in f->shard and of B's type. */
@@ -220,7 +230,7 @@ static mla_status_t vectors(syevd_t *f)
     MLAI_TRY(mlai_unmtr(x, f->desc, f->d, f->a, f->tau, cols, f->shard, f->n, f->work, f->base));
     if (!mlai_dist_is_identity(f->d))
         MLAI_TRY(MLAI_BE(x, permute_rows, f->st, f->dt, f->d, false, cols, f->shard, f->n,
-                         f->work, f->d->nb));
+                         f->work, permute_cols(f->d)));
     return columns_to_rows(f);
 }
 
@@ -232,7 +242,7 @@ static mla_status_t solve(syevd_t *f)
     MLAI_TRY(norm(f, &most));
     if (!isfinite(most)) return store_info(f, 1);
     MLAI_TRY(scale(f, most));
-    MLAI_TRY(mlai_permute(x, f->desc, f->d, true, f->a, f->work, f->d->nb));
+    MLAI_TRY(mlai_permute(x, f->desc, f->d, true, f->a, f->work, permute_cols(f->d)));
     MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
     MLAI_TRY(mlai_hetrd(x, f->desc, f->d, f->z != NULL, f->a, f->tau, f->diag, f->off, f->work,
                         f->base));
@@ -246,7 +256,7 @@ static mla_status_t solve(syevd_t *f)
     return store_info(f, 0);
 }
 
-/* Scratch and window on all ranks or on none. */
+/* Host memory, scratch and window, on all ranks or on none. */
 static mla_status_t reserve(syevd_t *f, void **work)
 {
     const mla_desc_t *desc = f->desc;
@@ -254,7 +264,7 @@ static mla_status_t reserve(syevd_t *f, void **work)
     f->diag = malloc(2 * count * sizeof *f->diag);
     mla_status_t st = MLA_OK;
     if (!f->diag) st = mlai_fail(&f->x->err, MLA_NOMEM, "out of host memory");
-    MLAI_TRY(mlai_agree(f->x, st));
+    MLAI_TRY(MLAI_COMM(f->x, agree, st));
     f->off = f->diag + count;
     mlai_space_t space = mlai_syevd_space(desc, f->d, f->z != NULL);
     MLAI_TRY(mlai_reserve(f->x, space.work, space.window, work, &f->base));
@@ -266,27 +276,64 @@ static mla_status_t reserve(syevd_t *f, void **work)
     return MLA_OK;
 }
 
+static syevd_t problem(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
+                       void *w, void *z, int32_t *info)
+{
+    return (syevd_t){.x = x,
+                     .desc = desc,
+                     .d = d,
+                     .dt = desc->dtype,
+                     .real = mlai_real(desc->dtype),
+                     .n = desc->n,
+                     .lr = slab_rows(d),
+                     .st = mlai_stream(x, MLAI_STREAM_MAIN),
+                     .a = a,
+                     .w = w,
+                     .z = z,
+                     .info = info};
+}
+
 mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
                         void *w, void *z, int32_t *info)
 {
     void *work = NULL;
-    syevd_t f = {.x = x,
-                 .desc = desc,
-                 .d = d,
-                 .dt = desc->dtype,
-                 .real = mlai_real(desc->dtype),
-                 .n = desc->n,
-                 .lr = slab_rows(d),
-                 .st = mlai_stream(x, MLAI_STREAM_MAIN),
-                 .a = a,
-                 .w = w,
-                 .z = z,
-                 .info = info};
+    syevd_t f = problem(x, desc, d, a, w, z, info);
     mla_status_t st;
     MLAI_TRY_GOTO(st, reserve(&f, &work), done);
     st = solve(&f);
 done:
     mlai_release(x, work);
     free(f.diag);
+    return st;
+}
+
+static mla_status_t solve_whole(syevd_t *f)
+{
+    mla_context_t *x = f->x;
+    double most;
+    MLAI_TRY(norm(f, &most));
+    if (!isfinite(most)) return store_info(f, 1);
+    MLAI_TRY(scale(f, most));
+    MLAI_TRY(
+        MLAI_BE(x, syevd, f->st, f->dt, f->z != NULL, f->n, f->a, f->desc->ld, f->w, f->info));
+    if (f->exponent != 0)
+        MLAI_TRY(MLAI_BE(x, lascl, f->st, f->real, f->n, 1, ldexp(1, f->exponent), f->w, f->n));
+    if (f->z)
+        MLAI_TRY(MLAI_BE(x, transpose, f->st, f->dt, MLAI_C, f->n, f->n, f->a, f->desc->ld, f->z,
+                         f->desc->ld));
+    return nan_if_failed(f);
+}
+
+mla_status_t mlai_syevd_whole(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                              void *a, void *w, void *z, int32_t *info)
+{
+    void *work = NULL;
+    double most;
+    syevd_t f = problem(x, desc, d, a, w, z, info);
+    MLAI_TRY(mlai_reserve(x, sizeof most, sizeof most, &work, &f.base));
+    f.norm = work;
+    f.off = &most;
+    mla_status_t st = solve_whole(&f);
+    mlai_release(x, work);
     return st;
 }

@@ -23,4 +23,8 @@ mla_status_t mlai_end(mla_context_t *ctx, mla_status_t st);
 /* `condition` must hold for argument `name`; the sentence ends with `text`. */
 mla_status_t mlai_require(mla_context_t *ctx, bool condition, const char *name, const char *text);
 
+/* Largest n for which one rank leaves the eigenproblem to the vendor's routine, where the table
+ * has one. */
+int64_t mlai_syevd_whole_limit(mla_dtype_t dt);
+
 #endif

@@ -13,6 +13,13 @@ static mla_status_t check(mla_context_t *ctx, const mla_desc_t *full, const mlai
     return MLA_OK;
 }
 
+/* One rank, and the vendor's routine for the whole matrix is faster. */
+static bool is_small(const mla_context_t *ctx, const mla_desc_t *full)
+{
+    return ctx->comm->nranks == 1 && ctx->be->ops->syevd &&
+           full->n <= mlai_syevd_whole_limit(full->dtype);
+}
+
 mla_status_t mla_syevd(mla_context_t *ctx, const mla_desc_t *desc, void *a, void *w, void *z,
                        int32_t *info)
 {
@@ -24,6 +31,8 @@ mla_status_t mla_syevd(mla_context_t *ctx, const mla_desc_t *desc, void *a, void
     st = mlai_agree(ctx, st);
     if (st == MLA_OK && full.n == 0)
         st = MLAI_BE(ctx, zero, mlai_stream(ctx, MLAI_STREAM_MAIN), info, sizeof *info);
+    else if (st == MLA_OK && is_small(ctx, &full))
+        st = mlai_syevd_whole(ctx, &full, &d, a, w, z, info);
     else if (st == MLA_OK)
         st = mlai_syevd(ctx, &full, &d, a, w, z, info);
     return mlai_end(ctx, st);

@@ -22,6 +22,12 @@ int64_t mla_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device)
     return mlai_min(nb, mlai_max(1, mlai_ceil_div(lc, 4)));
 }
 
+/* Below it a column's launches take longer than its arithmetic. */
+int64_t mlai_syevd_whole_limit(mla_dtype_t dt)
+{
+    return mlai_is_complex(dt) ? 1536 : 2048;
+}
+
 mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nranks,
                            mla_device_t device, int64_t nrhs, size_t *bytes)
 {

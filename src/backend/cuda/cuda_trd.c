@@ -95,26 +95,28 @@ static void set_start(const mlai_trd_t *t, int64_t from, mlai_hetrd_args_t *args
     args->chunk = (int32_t)(mlai_max(first, from) / MLAI_TRD_CHUNK);
 }
 
+static void *take(char **next, mla_dtype_t dt, int64_t count)
+{
+    void *piece = *next;
+    *next += mlai_size_align(mlai_size_mat(count, 1, mlai_sizeof(dt)));
+    return piece;
+}
+
 /* Where things lie in the panel's scratch, which mlai_trd_scratch has room for:
  *
  *     row_sum  n x strips | col_sum  lc x chunks | x, dots, .., units: less than 16 (n + 256) */
 static void set_scratch(mla_dtype_t dt, const mlai_trd_t *t, mlai_hetrd_args_t *args)
 {
-    int64_t n = t->d->n, chunks = mlai_ceil_div(n, MLAI_TRD_CHUNK);
-    int64_t dot_blocks = mlai_ceil_div(n, MLAI_TRD_DOT_ROWS);
+    int64_t n = t->d->n, dots = 2 * (int64_t)MLAI_TRD_WIDTH;
     char *next = t->scratch;
-    size_t es = mlai_sizeof(dt);
-#define TAKE(field, count) \
-    (args->field = (void *)next, next += mlai_size_align((size_t)(count)*es))
-    TAKE(row_sum, n * args->strips);
-    TAKE(col_sum, t->d->lc * chunks);
-    TAKE(x, n + PAD);
-    TAKE(dots, 2 * MLAI_TRD_WIDTH);
-    TAKE(dot_part, 2 * MLAI_TRD_WIDTH * dot_blocks);
-    TAKE(square, mlai_ceil_div(n, MLAI_TRD_COLUMN_THREADS));
-    TAKE(quad, MOST_QUADS);
-    TAKE(units, args->strips + 1);
-#undef TAKE
+    args->row_sum = take(&next, dt, n * args->strips);
+    args->col_sum = take(&next, dt, t->d->lc * mlai_ceil_div(n, MLAI_TRD_CHUNK));
+    args->x = take(&next, dt, n + PAD);
+    args->dots = take(&next, dt, dots);
+    args->dot_part = take(&next, dt, dots * mlai_ceil_div(n, MLAI_TRD_DOT_ROWS));
+    args->square = take(&next, dt, mlai_ceil_div(n, MLAI_TRD_COLUMN_THREADS));
+    args->quad = take(&next, dt, MOST_QUADS);
+    args->units = take(&next, dt, args->strips + 1);
 }
 
 /* What the kernels of column j share. */
@@ -164,7 +166,7 @@ mla_status_t mlai_cuda_hetrd_column(mlai_backend_t *be, mlai_stream_t st, mla_dt
                                     const mlai_trd_t *t, int64_t j)
 {
     mlai_cuda_t *c = mlai_cuda(be);
-    mlai_hetrd_args_t args;
+    mlai_hetrd_args_t args = {0};
     if (t->first + j >= t->d->n) return MLA_OK; // nothing is left of w either
     MLAI_CUDA_BEGIN(c);
     MLAI_TRY(fill_args(c, dt, t, j, &args));
@@ -178,7 +180,7 @@ mla_status_t mlai_cuda_hetrd_product(mlai_backend_t *be, mlai_stream_t st, mla_d
                                      const mlai_trd_t *t, int64_t j)
 {
     mlai_cuda_t *c = mlai_cuda(be);
-    mlai_hetrd_args_t args;
+    mlai_hetrd_args_t args = {0};
     int64_t from = t->first + j + 1, numbers = 2 * j + 1;
     if (from >= t->d->n) return MLA_OK;
     MLAI_CUDA_BEGIN(c);
