@@ -4,4 +4,4 @@
 source "$(dirname "$0")/env.sh"
 mapfile -t tools < <(extra docs)
 use_venv build/venv-docs "${tools[@]}"
-mkdocs build --strict --site-dir build/site
+NO_MKDOCS_2_WARNING=1 mkdocs build --strict --site-dir build/site
