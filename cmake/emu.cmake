@@ -1,29 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of the CUDA backend without a GPU (tests/emu/README.md): the kernels' sources compiled by a
 # C++ compiler, behind a fake driver, cuBLAS and cuSOLVER that the library opens like the real ones.
+set(emu ${CMAKE_CURRENT_SOURCE_DIR}/tests/emu)
+set(fake_dir ${CMAKE_CURRENT_BINARY_DIR}/fake)
+
+# fake_library(target soname folder sources...)
+function(fake_library target soname folder)
+  add_library(${target} SHARED ${ARGN})
+  target_include_directories(${target} PRIVATE ${emu} src include ${kernel_dir})
+  target_compile_definitions(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=>)
+  target_compile_options(${target} PRIVATE ${sanitizer} -fvisibility=hidden -Wall -Wextra
+                         -Wno-unknown-pragmas -Wno-maybe-uninitialized -U_FORTIFY_SOURCE)
+  target_link_options(${target} PRIVATE ${sanitizer})
+  target_link_libraries(${target} PRIVATE m Threads::Threads)
+  set_target_properties(${target} PROPERTIES C_STANDARD 11 CXX_STANDARD 17 PREFIX "" SUFFIX ""
+    OUTPUT_NAME ${soname} NO_SONAME ON LINK_FLAGS -Wl,-soname,${soname}
+    LIBRARY_OUTPUT_DIRECTORY ${folder} BUILD_RPATH ${folder})
+endfunction()
+
+# Communicators of GPUs need copies and events only. Processes are forked: the fake driver is there
+# from the start, and what they share with it.
+fake_library(fake_driver libcuda.so.1 ${fake_dir}/driver ${emu}/fake_cuda.c ${emu}/no_kernels.c)
+set(peer peer)
+if(MLA_SANITIZE)
+  set(peer peer quick)
+endif()
+foreach(name unit_comm unit_meeting)
+  add_executable(emu_${name} ${dir}/${name}.c ${helpers})
+  target_link_libraries(emu_${name} PRIVATE mla_tests mla_objects -Wl,--no-as-needed fake_driver)
+  add_test(NAME emu_${name} COMMAND emu_${name} ${peer})
+  set_tests_properties(emu_${name} PROPERTIES TIMEOUT 900 ENVIRONMENT
+    "${env};FAKE_CUDA_SHARED=1")
+endforeach()
+
 include(CheckLanguage)
 check_language(CXX)
 # ThreadSanitizer knows nothing of the emulation's fibres.
 if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   enable_language(CXX)
-  set(emu ${CMAKE_CURRENT_SOURCE_DIR}/tests/emu)
-  set(fake_dir ${CMAKE_CURRENT_BINARY_DIR}/fake)
-
-  # fake_library(target soname sources...)
-  function(fake_library target soname)
-    add_library(${target} SHARED ${ARGN})
-    target_include_directories(${target} PRIVATE ${emu} src include ${kernel_dir})
-    target_compile_options(${target} PRIVATE ${sanitizer} -fvisibility=hidden -Wall -Wextra
-                           -Wno-unknown-pragmas -Wno-maybe-uninitialized -U_FORTIFY_SOURCE)
-    target_link_options(${target} PRIVATE ${sanitizer})
-    target_link_libraries(${target} PRIVATE m Threads::Threads)
-    set_target_properties(${target} PROPERTIES C_STANDARD 11 CXX_STANDARD 17 PREFIX "" SUFFIX ""
-      OUTPUT_NAME ${soname} NO_SONAME ON LINK_FLAGS -Wl,-soname,${soname}
-      LIBRARY_OUTPUT_DIRECTORY ${fake_dir} BUILD_RPATH ${fake_dir})
-  endfunction()
-  fake_library(fake_cuda libcuda.so.1 ${emu}/fake_cuda.c ${emu}/kernels.cpp)
-  fake_library(fake_cublas libcublas.so.13 ${emu}/fake_cublas.c)
-  fake_library(fake_cusolver libcusolver.so.12 ${emu}/fake_cusolver.c)
+  fake_library(fake_cuda libcuda.so.1 ${fake_dir} ${emu}/fake_cuda.c ${emu}/kernels.cpp)
+  fake_library(fake_cublas libcublas.so.13 ${fake_dir} ${emu}/fake_cublas.c)
+  fake_library(fake_cusolver libcusolver.so.12 ${fake_dir} ${emu}/fake_cusolver.c)
   target_link_libraries(fake_cublas PRIVATE fake_cuda)
   target_link_libraries(fake_cusolver PRIVATE fake_cuda)
   set_source_files_properties(${emu}/kernels.cpp PROPERTIES OBJECT_DEPENDS

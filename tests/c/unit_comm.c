@@ -5,7 +5,7 @@
  * all ranks, in time, with the sentence.
  *
  *     unit_comm                 the test; GPUs only if there are any
- *     unit_comm peer            GPUs alone
+ *     unit_comm peer [quick]    GPUs alone; fewer sizes
  *     unit_comm time P bytes    microseconds of a bcast and an allgather
  */
 #include <fcntl.h>
@@ -212,10 +212,10 @@ static void random_walk(ranks_self_t *self)
     free(host);
 }
 
-static void test_random(ranks_kind_t kind)
+static void test_random(ranks_kind_t kind, bool quick)
 {
-    static const int sizes[] = {1, 2, 3, 5, 8};
-    for (int i = 0; i < 5; i++)
+    static const int sizes[] = {3, 2, 1, 5, 8};
+    for (int i = 0; i < (quick ? 2 : 5); i++)
         for (unsigned seed = 1; seed <= 2; seed++) {
             const ranks_result_t *r = ranks_run(kind, sizes[i], -1, 30.0, seed, random_walk);
             CHECK(r, "%s", ranks_name[kind]);
@@ -485,7 +485,8 @@ int main(int argc, char **argv)
 {
     bool can[RANKS_KINDS];
     for (int kind = 0; kind < RANKS_KINDS; kind++) can[kind] = ranks_can((ranks_kind_t)kind);
-    if (argc == 2 && strcmp(argv[1], "peer") == 0) can[0] = can[1] = false;
+    bool quick = argc > 2 && strcmp(argv[2], "quick") == 0;
+    if (argc > 1 && strcmp(argv[1], "peer") == 0) can[RANKS_THREADS] = can[RANKS_SHM] = false;
     if (argc == 4 && strcmp(argv[1], "time") == 0) {
         int nranks = atoi(argv[2]);
         time_bytes = (size_t)atoll(argv[3]);
@@ -501,7 +502,7 @@ int main(int argc, char **argv)
             continue;
         }
         double t = ranks_now();
-        test_random((ranks_kind_t)kind);
+        test_random((ranks_kind_t)kind, quick);
         test_failures((ranks_kind_t)kind);
         printf("%s: %.1f s\n", ranks_name[kind], ranks_now() - t);
     }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/c/unit_meeting.c: how the ranks of handler calls find one another, without XLA: call
  * after call, with one that fails, as threads and as processes, in host memory and, if there are
- * any, on GPUs. In every call the ranks gather one byte of each. */
+ * any, on GPUs. In every call the ranks gather one byte of each.
+ *
+ *     unit_meeting          all
+ *     unit_meeting peer     GPUs alone */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,12 +103,13 @@ static void calls(ranks_self_t *self)
     snprintf(self->result->why, sizeof self->result->why, "%d", self->result->wrong);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     char job[32];
     bool can[RANKS_KINDS];
     snprintf(job, sizeof job, "test-%ld", (long)getpid());
     for (int kind = 0; kind < RANKS_KINDS; kind++) can[kind] = ranks_can((ranks_kind_t)kind);
+    if (argc > 1 && strcmp(argv[1], "peer") == 0) can[RANKS_THREADS] = can[RANKS_SHM] = false;
     CHECK(mla_xla_set_process(0, 1, job) == 0, "%s", job);
     mla_xla_set_timeout(10.0);
     for (int kind = 0; kind < RANKS_KINDS; kind++)

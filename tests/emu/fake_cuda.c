@@ -5,14 +5,19 @@
  * As late as possible: what is put into a stream runs when something waits for it, and then no
  * more than the order of streams and events asks for. So work that nobody waits for never runs,
  * and a wait that is missing between two streams shows as a wrong result. Memory is NaN when it
- * is new. One lock for all; calls may come from any thread. Memory of other processes is not
- * there (801, not supported). */
+ * is new. One lock for all; calls may come from any thread.
+ *
+ * With FAKE_CUDA_SHARED in the environment all objects are in memory that processes share which
+ * are forked after the library is loaded: then memory and events of other processes can be
+ * opened. Without it they cannot (801, not supported). */
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "dl/cuda_api.h"
 #include "emu_kernels.h"
@@ -42,15 +47,29 @@ struct CUstream_st {
 struct CUevent_st {
     CUstream stream; /* NULL: never recorded */
     uint64_t number;
+    unsigned flags;
+    CUevent original; /* of another process, whose state counts; NULL: this one */
 };
 
 struct CUmemPoolHandle_st {
     int device;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* What processes share. `heap` grows to `end`, unless it is NULL; freed blocks wait in lists by
+ * the logarithm of their size. */
+typedef struct state {
+    pthread_mutex_t mutex;
+    struct CUstream_st stream[DEVICES]; /* the default ones */
+    char *heap, *end;
+    char *unused[64];
+} state_t;
+
+static state_t own_state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+static state_t *state = &own_state;
+#define lock (state->mutex)
+#define default_stream (state->stream)
+
 static struct CUctx_st contexts[DEVICES];
-static struct CUstream_st default_stream[DEVICES];
 static CUstream all_streams; /* those alive, but for the default ones */
 static CUstream old_streams;
 static long calls, fail_at, live, made;
@@ -104,6 +123,67 @@ long fake_made(void)
         if (depth == 0) return 201; /* invalid context */ \
     } while (0)
 
+/* ---- objects, alone or shared ----------------------------------------------------------------
+ */
+
+__attribute__((constructor)) static void share(void)
+{
+    const size_t bytes = (size_t)16 << 30; /* of addresses: pages come when they are used */
+    if (!getenv("FAKE_CUDA_SHARED")) return;
+    state_t *s = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (s == MAP_FAILED) return;
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(&s->mutex, &attr);
+    pthread_mutexattr_destroy(&attr);
+    s->heap = (char *)s + (sizeof *s + ALIGN - 1) / ALIGN * ALIGN;
+    s->end = (char *)s + bytes;
+    state = s;
+}
+
+/* Under the lock. A shared block has the logarithm of its size in front. */
+static void *take(size_t bytes)
+{
+    int k = 8;
+    if (!state->heap) return aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
+    bytes += ALIGN;
+    while (((size_t)1 << k) < bytes) k++;
+    char *block = state->unused[k];
+    if (block) {
+        memcpy(&state->unused[k], block + ALIGN, sizeof(char *));
+    } else if ((size_t)(state->end - state->heap) >= (size_t)1 << k) {
+        block = state->heap;
+        state->heap += (size_t)1 << k;
+        memcpy(block, &k, sizeof k);
+    } else {
+        return NULL;
+    }
+    return block + ALIGN;
+}
+
+/* Under the lock. */
+static void give(void *ptr)
+{
+    if (!state->heap) {
+        free(ptr);
+    } else if (ptr) {
+        int k;
+        memcpy(&k, (char *)ptr - ALIGN, sizeof k);
+        memcpy(ptr, &state->unused[k], sizeof(char *));
+        state->unused[k] = (char *)ptr - ALIGN;
+    }
+}
+
+static void *take_zero(size_t bytes)
+{
+    pthread_mutex_lock(&lock);
+    void *ptr = take(bytes);
+    pthread_mutex_unlock(&lock);
+    return ptr ? memset(ptr, 0, bytes) : NULL;
+}
+
 /* ---- streams; the lock is held in what follows -----------------------------------------------
  */
 
@@ -114,7 +194,7 @@ static CUstream resolve(CUstream stream)
 
 static void push(CUstream stream, void (*run)(void *), const void *args, size_t bytes)
 {
-    op_t *op = malloc(sizeof *op + bytes);
+    op_t *op = take(sizeof *op + bytes);
     op->next = NULL;
     op->run = run;
     if (bytes) memcpy(op->args, args, bytes);
@@ -133,7 +213,7 @@ static void drain(CUstream stream, uint64_t number)
         stream->head = op->next;
         if (!stream->head) stream->tail = NULL;
         op->run(op->args);
-        free(op);
+        give(op);
         stream->done++;
     }
 }
@@ -323,7 +403,9 @@ static CUresult allocate(CUdeviceptr *ptr, size_t bytes)
 {
     if (bytes == 0) return INVALID_VALUE;
     if (bytes > (size_t)1 << 32) return CUDA_ERROR_OUT_OF_MEMORY;
-    void *p = aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
+    pthread_mutex_lock(&lock);
+    void *p = take(bytes);
+    pthread_mutex_unlock(&lock);
     if (!p) return CUDA_ERROR_OUT_OF_MEMORY;
     memset(p, 0xff, bytes);
     *ptr = (CUdeviceptr)(uintptr_t)p;
@@ -340,7 +422,7 @@ static void run_free(void *args)
 {
     CUdeviceptr ptr;
     memcpy(&ptr, args, sizeof ptr);
-    free(address(ptr));
+    give(address(ptr));
     fake_object(-1);
 }
 
@@ -352,8 +434,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr *ptr, size_t bytes)
 
 CUresult cuMemFree_v2(CUdeviceptr ptr)
 {
-    LOCKED(drain_all());
-    run_free(&ptr);
+    LOCKED(drain_all(); run_free(&ptr));
     return CUDA_SUCCESS;
 }
 
@@ -503,7 +584,7 @@ CUresult cuMemsetD8Async(CUdeviceptr dst, unsigned char value, size_t bytes, CUs
 CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned int flags, int priority)
 {
     ENTER_CONTEXT();
-    *stream = calloc(1, sizeof **stream);
+    *stream = take_zero(sizeof **stream);
     LOCKED((*stream)->next = all_streams; all_streams = *stream);
     fake_object(1);
     return CUDA_SUCCESS;
@@ -535,24 +616,30 @@ CUresult cuStreamQuery(CUstream stream)
     return cuStreamSynchronize(stream);
 }
 
+static CUevent recorded(CUevent event)
+{
+    return event->original ? event->original : event;
+}
+
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int flags)
 {
     ENTER_CONTEXT();
-    LOCKED(push(resolve(stream), run_wait, event, sizeof *event));
+    LOCKED(push(resolve(stream), run_wait, recorded(event), sizeof *event));
     return CUDA_SUCCESS;
 }
 
 CUresult cuEventCreate(CUevent *event, unsigned int flags)
 {
     ENTER_CONTEXT();
-    *event = calloc(1, sizeof **event);
+    *event = take_zero(sizeof **event);
+    (*event)->flags = flags;
     fake_object(1);
     return CUDA_SUCCESS;
 }
 
 CUresult cuEventDestroy_v2(CUevent event)
 {
-    free(event);
+    LOCKED(give(event));
     fake_object(-1);
     return CUDA_SUCCESS;
 }
@@ -567,7 +654,7 @@ CUresult cuEventRecord(CUevent event, CUstream stream)
 CUresult cuEventSynchronize(CUevent event)
 {
     ENTER_CONTEXT();
-    LOCKED(run_wait(event));
+    LOCKED(run_wait(recorded(event)));
     return CUDA_SUCCESS;
 }
 
@@ -595,33 +682,71 @@ CUresult cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *user)
     return CUDA_SUCCESS;
 }
 
+/* ---- memory and events of other processes: handles are addresses, the same in all of them. A
+ * process may not open its own (201). */
+
+typedef struct handle {
+    void *object;
+    int pid;
+} handle_t;
+
+static CUresult make_handle(char *reserved, void *object)
+{
+    handle_t h = {object, getpid()};
+    if (!state->heap) return NOT_SUPPORTED;
+    memcpy(reserved, &h, sizeof h);
+    return CUDA_SUCCESS;
+}
+
+static CUresult use_handle(const char *reserved, void **object)
+{
+    handle_t h;
+    if (!state->heap) return NOT_SUPPORTED;
+    memcpy(&h, reserved, sizeof h);
+    *object = h.object;
+    return !h.object ? INVALID_VALUE : h.pid == getpid() ? 201 : CUDA_SUCCESS;
+}
+
 CUresult cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr ptr)
 {
     ENTER_CONTEXT();
-    return NOT_SUPPORTED;
+    return make_handle(handle->reserved, address(ptr));
 }
 
 CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *ptr, CUipcMemHandle handle, unsigned int flags)
 {
     ENTER_CONTEXT();
-    return NOT_SUPPORTED;
+    void *object;
+    CUresult result = use_handle(handle.reserved, &object);
+    if (result != CUDA_SUCCESS) return result;
+    *ptr = (CUdeviceptr)(uintptr_t)object;
+    fake_object(1);
+    return CUDA_SUCCESS;
 }
 
 CUresult cuIpcCloseMemHandle(CUdeviceptr ptr)
 {
-    return NOT_SUPPORTED;
+    fake_object(-1);
+    return CUDA_SUCCESS;
 }
 
 CUresult cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent event)
 {
     ENTER_CONTEXT();
-    return NOT_SUPPORTED;
+    if (!(event->flags & CU_EVENT_INTERPROCESS)) return INVALID_VALUE;
+    return make_handle(handle->reserved, event);
 }
 
 CUresult cuIpcOpenEventHandle(CUevent *event, CUipcEventHandle handle)
 {
     ENTER_CONTEXT();
-    return NOT_SUPPORTED;
+    void *object;
+    CUresult result = use_handle(handle.reserved, &object);
+    if (result != CUDA_SUCCESS) return result;
+    *event = take_zero(sizeof **event);
+    (*event)->original = object;
+    fake_object(1);
+    return CUDA_SUCCESS;
 }
 
 /* ---- kernels: handles are numbers + 1
