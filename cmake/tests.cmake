@@ -38,6 +38,10 @@ if(EXISTS ${dir}/tester.c)
   list(APPEND names tester)
 endif()
 
+# Times of the backend table's entries; no test.
+add_executable(bench_backend ${CMAKE_CURRENT_SOURCE_DIR}/bench/c/bench_backend.c)
+target_link_libraries(bench_backend PRIVATE mla_tests mla_objects)
+
 file(GLOB examples CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/examples/c/*.c)
 foreach(source ${examples})
   get_filename_component(name ${source} NAME_WE)
