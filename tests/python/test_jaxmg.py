@@ -52,7 +52,8 @@ def mesh_of(ndev, explicit=True):
     return jax.make_mesh((ndev,), ("x",), axis_types=(kind,), devices=jax.devices()[:ndev])
 
 
-@pytest.fixture(params=[(4, True), (4, False), (8, True)], ids=["4", "4-auto", "8"])
+# Automatic axes, explicit ones; a GPU machine runs what it has devices for.
+@pytest.fixture(params=[(1, True), (2, False), (4, True), (8, True)], ids=["1", "2-auto", "4", "8"])
 def mesh(request):
     return mesh_of(*request.param)
 
