@@ -14,6 +14,7 @@
 
 typedef struct xla_error xla_error_t;     /* opaque; owned by whoever gets it */
 typedef struct xla_context xla_context_t; /* opaque; one handler call */
+typedef struct xla_future xla_future_t;   /* opaque; end of a call that has returned before */
 
 /* absl::StatusCode */
 enum {
@@ -168,6 +169,25 @@ typedef struct xla_free_args {
     void *data;
 } xla_free_args_t;
 
+typedef struct xla_future_create_args {
+    size_t struct_size;
+    xla_extension_t *extension;
+    xla_future_t *future; /* out */
+} xla_future_create_args_t;
+
+typedef struct xla_future_set_args {
+    size_t struct_size;
+    xla_extension_t *extension;
+    xla_future_t *future;
+} xla_future_set_args_t;
+
+typedef struct xla_future_error_args {
+    size_t struct_size;
+    xla_extension_t *extension;
+    xla_future_t *future;
+    xla_error_t *error; /* given away */
+} xla_future_error_args_t;
+
 typedef struct xla_run_id_args {
     size_t struct_size;
     xla_extension_t *extension;
@@ -199,7 +219,9 @@ typedef struct xla_api {
     xla_error_t *(*memory_allocate)(xla_allocate_args_t *);
     xla_error_t *(*memory_free)(xla_free_args_t *);
     void *thread_pool[2];
-    void *future[3];
+    xla_error_t *(*future_create)(xla_future_create_args_t *);
+    xla_error_t *(*future_set)(xla_future_set_args_t *);
+    xla_error_t *(*future_error)(xla_future_error_args_t *);
     xla_error_t *(*run_id_get)(xla_run_id_args_t *);
     xla_error_t *(*ordinal_get)(xla_ordinal_args_t *);
 } xla_api_t;
@@ -213,7 +235,7 @@ typedef struct xla_frame { /* one handler call */
     xla_buffers_t args;
     xla_buffers_t rets;
     xla_attrs_t attrs;
-    void *future;
+    xla_future_t *future; /* out */
 } xla_frame_t;
 
 _Static_assert(sizeof(void *) == 8 && sizeof(int) == 4, "XLA's ABI is that of LP64");
@@ -226,6 +248,7 @@ _Static_assert(offsetof(xla_api_t, stream_get) == 80, "Stream_Get");
 _Static_assert(offsetof(xla_api_t, state_set) == 104, "State_Set");
 _Static_assert(offsetof(xla_api_t, memory_allocate) == 120, "DeviceMemory_Allocate");
 _Static_assert(offsetof(xla_api_t, memory_free) == 128, "DeviceMemory_Free");
+_Static_assert(offsetof(xla_api_t, future_create) == 152, "Future_Create");
 _Static_assert(offsetof(xla_api_t, run_id_get) == 176, "RunId_Get");
 _Static_assert(offsetof(xla_api_t, ordinal_get) == 184, "DeviceOrdinal_Get");
 

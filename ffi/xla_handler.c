@@ -5,6 +5,11 @@
  * ranks; make a context; call the routine of the C library; leave. A failure before the meeting
  * is seen by all ranks alike; one after it goes to the others through the communicator.
  *
+ * CPU devices share one pool of threads, about two a device, and run independent operations of a
+ * program at once: ranks that waited there for one another, in two calls or in ours and XLA's
+ * own collectives, could hold all threads and stop for ever. So a rank of several gets a thread
+ * of its own there, and XLA a future. On GPUs each device has its thread, and keeps the order.
+ *
  * A shard of A is [lc, ld] row-major, which is a column-major ld x lc block of columns of
  * B = A^T: the row-major caller of include/meshlinalg.h. What a routine overwrites is a result
  * aliased to its operand (input_output_aliases); XLA copies the operand when it is needed later.
@@ -25,6 +30,7 @@
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,13 +64,21 @@ static bool answer_metadata(const xla_frame_t *frame)
 /* ---- copies of a call site --------------------------------------------------------------
  * A jitted function that is called twice in one program is traced once: two calls have equal
  * attributes, and CPU devices may run them at once in different order. XLA instantiates each
- * of them once, in the order of the program: they are numbered there. (GPUs keep the order of
- * the program, and need no numbers.) */
+ * of them once, in the order of the program: they are numbered there. */
+
+enum { MAX_ORDINALS = 256 };
 
 typedef struct call_site {
     int64_t call, group, instances;
     struct call_site *next;
 } call_site_t;
+
+/* What XLA keeps for one copy. A program runs on the same devices each time, so where a device
+ * stands need be read from its memory only once. */
+typedef struct instance {
+    int64_t number;
+    _Atomic int64_t where[MAX_ORDINALS]; /* by ordinal: 1 + (group << 32 | rank), or 0 */
+} instance_t;
 
 static pthread_mutex_t site_lock = PTHREAD_MUTEX_INITIALIZER;
 static call_site_t *sites;
@@ -80,9 +94,9 @@ static int64_t next_instance(int64_t call, int64_t group)
         site->next = sites;
         sites = site;
     }
-    int64_t instance = site ? site->instances++ : 0;
+    int64_t number = site ? site->instances++ : 0;
     pthread_mutex_unlock(&site_lock);
-    return instance;
+    return number;
 }
 
 static xla_error_t *state_type(const xla_api_t *api, xla_type_id_t *id)
@@ -112,26 +126,26 @@ xla_error_t *mla_xla_instantiate(xla_frame_t *frame)
     xla_type_id_t type = {0};
     xla_error_t *error = state_type(api, &type);
     if (error) return error;
-    int64_t *instance = malloc(sizeof *instance);
+    instance_t *instance = calloc(1, sizeof *instance);
     if (!instance) {
         mlai_xla_fail(&st, XLA_RESOURCE_EXHAUSTED, "meshlinalg: out of host memory");
         return raise_error(api, &st);
     }
-    *instance = next_instance(call.call, call.group);
+    instance->number = next_instance(call.call, call.group);
     xla_state_args_t args = {sizeof args, NULL, frame->ctx, XLA_INSTANTIATE, &type, instance};
     error = api->state_set(&args);
     if (error) free(instance);
     return error;
 }
 
-static xla_error_t *get_instance(const xla_frame_t *frame, int64_t *instance)
+static xla_error_t *get_instance(const xla_frame_t *frame, instance_t **instance)
 {
     xla_type_id_t type = {0};
     xla_error_t *error = state_type(frame->api, &type);
     if (error) return error;
     xla_state_args_t args = {sizeof args, NULL, frame->ctx, XLA_INSTANTIATE, &type, NULL};
     error = frame->api->state_get(&args);
-    if (!error && args.state) memcpy(instance, args.state, sizeof *instance);
+    if (!error) *instance = args.state;
     return error;
 }
 
@@ -169,8 +183,34 @@ typedef struct place {
     bool local; /* all ranks of the group are devices of this process */
 } place_t;
 
+/* Group and rank of a GPU: from the table, else as read before, else from its memory. */
+static bool find_rank(const mlai_xla_call_t *call, const xla_buffer_t *where, int process,
+                      instance_t *instance, const place_t *place, int32_t index_rank[2],
+                      mlai_xla_status_t *st)
+{
+    for (size_t i = 0; i < call->npairs; i++)
+        if (call->table[2 * i] == process && call->table[2 * i + 1] == place->ordinal) {
+            index_rank[0] = (int32_t)(i / (size_t)call->nranks);
+            index_rank[1] = (int32_t)(i % (size_t)call->nranks);
+            return true;
+        }
+    bool kept = instance && place->ordinal >= 0 && place->ordinal < MAX_ORDINALS;
+    int64_t known = kept ? atomic_load(&instance->where[place->ordinal]) : 0;
+    if (known) {
+        index_rank[0] = (int32_t)((known - 1) >> 32);
+        index_rank[1] = (int32_t)((known - 1) & INT32_MAX);
+        return true;
+    }
+    if (!read_device(place->stream, index_rank, where->data, 2 * sizeof *index_rank, st))
+        return false;
+    if (kept && index_rank[0] >= 0 && index_rank[1] >= 0)
+        atomic_store(&instance->where[place->ordinal],
+                     1 + ((int64_t)index_rank[0] << 32 | index_rank[1]));
+    return true;
+}
+
 static bool find_place(const xla_frame_t *frame, const char *routine, const mlai_xla_call_t *call,
-                       place_t *place, mlai_xla_status_t *st)
+                       instance_t *instance, place_t *place, mlai_xla_status_t *st)
 {
     int process = 0, count = 1;
     mlai_process(&process, &count);
@@ -180,18 +220,11 @@ static bool find_place(const xla_frame_t *frame, const char *routine, const mlai
                              "%s: the last operand must be int32[2]: group and rank", routine);
 
     int32_t index_rank[2] = {-1, -1};
-    if (call->device == MLA_HOST) {
+    if (call->device == MLA_HOST)
         memcpy(index_rank, where->data, sizeof index_rank);
-    } else {
-        for (size_t i = 0; i < call->npairs; i++)
-            if (call->table[2 * i] == process && call->table[2 * i + 1] == place->ordinal) {
-                index_rank[0] = (int32_t)(i / (size_t)call->nranks);
-                index_rank[1] = (int32_t)(i % (size_t)call->nranks);
-            }
-        if (index_rank[1] < 0 &&
-            !read_device(place->stream, index_rank, where->data, sizeof index_rank, st))
-            return false;
-    }
+    else if (!find_rank(call, where, process, instance, place, index_rank, st))
+        return false;
+    place->instance = instance ? instance->number : 0;
     place->index = index_rank[0];
     place->rank = index_rank[1];
     if (place->index < 0 || place->rank < 0 || place->rank >= call->nranks)
@@ -255,17 +288,30 @@ static void pool_free(void *user, void *ptr)
 
 /* ---- one call ----------------------------------------------------------------------------- */
 
-typedef struct job {
-    const xla_frame_t *frame;
-    const char *routine;
-    mlai_xla_call_t call;
-    mla_desc_t desc;
-    xla_buffer_t **arg, **ret;
-    int64_t nrhs;
-} job_t;
+enum { MAX_IN = 2, MAX_OUT = 4 };
 
-typedef bool check_fn(job_t *job, mlai_xla_status_t *st);
+/* Operands and results while they are checked; XLA's memory. */
+typedef struct buffers {
+    const xla_buffer_t *in[MAX_IN], *out[MAX_OUT];
+} buffers_t;
+
+/* One rank's part of a call; nothing in it is XLA's memory but the data. */
+typedef struct job job_t;
+typedef bool check_fn(job_t *job, const buffers_t *buf, mlai_xla_status_t *st);
 typedef mla_status_t run_fn(mla_context_t *ctx, const job_t *job);
+
+struct job {
+    const xla_api_t *api;
+    xla_context_t *ctx;   /* valid until the handler returns */
+    xla_future_t *future; /* of a rank with a thread of its own */
+    const char *routine;
+    run_fn *run;
+    mlai_xla_call_t call;
+    place_t place;
+    mla_desc_t desc;
+    int64_t nrhs;
+    void *in[MAX_IN], *out[MAX_OUT];
+};
 
 static int code_of(mla_status_t status)
 {
@@ -281,32 +327,100 @@ static int code_of(mla_status_t status)
 }
 
 /* The routine between arriving and leaving. */
-static mla_status_t run_rank(const job_t *job, const place_t *place, mla_comm_t *comm,
-                             run_fn *run, mlai_xla_status_t *st)
+static mla_status_t run_rank(const job_t *job, mla_comm_t *comm, mlai_xla_status_t *st)
 {
-    pool_t pool = {job->frame->api, job->frame->ctx, {{NULL, 0}}};
+    pool_t pool = {job->api, job->ctx, {{NULL, 0}}};
     mla_context_options_t options = MLA_CONTEXT_OPTIONS_INIT;
     options.device = job->call.device;
     options.comm = comm;
     if (job->call.device == MLA_CUDA) {
-        options.ordinal = place->ordinal;
-        options.stream = place->stream;
+        options.ordinal = job->place.ordinal;
+        options.stream = job->place.stream;
         options.alloc = pool_alloc;
         options.free = pool_free;
         options.user = &pool;
     }
     mla_context_t *ctx = NULL;
     mla_status_t status = mla_context_create(&options, &ctx);
-    if (status == MLA_OK) status = run(ctx, job);
+    if (status == MLA_OK) status = job->run(ctx, job);
     if (status != MLA_OK) {
         const char *text = mla_message(ctx);
         if (!text || !*text) text = mla_status_text(status);
-        mlai_xla_fail(st, code_of(status), "%s: rank %d of %d: %s", job->routine, place->rank,
+        mlai_xla_fail(st, code_of(status), "%s: rank %d of %d: %s", job->routine, job->place.rank,
                       job->call.nranks, text);
         if (comm && status != MLA_PEER) mla_comm_abort(comm, text);
     }
     mla_context_free(ctx);
     return status;
+}
+
+/* Arrive, run, leave; the error, or NULL. */
+static xla_error_t *attend(const job_t *job)
+{
+    const place_t *place = &job->place;
+    mlai_xla_status_t st = {0};
+    mlai_meeting_t *meeting = NULL;
+    mla_comm_t *comm = NULL;
+    if (job->call.nranks > 1) {
+        mlai_meeting_key_t key = {place->local ? place->run : 0,
+                                  job->call.call,
+                                  place->instance,
+                                  job->call.group,
+                                  place->index,
+                                  job->call.nranks};
+        int gpu = job->call.device == MLA_CUDA ? place->ordinal : -1;
+        bool joined =
+            place->local
+                ? mlai_meeting_join(&key, place->rank, gpu, job->routine, &meeting, &comm, &st)
+                : mlai_meeting_join_processes(&key, place->rank, gpu, job->routine, &meeting,
+                                              &comm, &st);
+        if (!joined) return raise_error(job->api, &st);
+    }
+    mla_status_t status = run_rank(job, comm, &st);
+    if (meeting) mlai_meeting_leave(meeting, place->rank, status == MLA_OK ? NULL : st.message);
+    return status == MLA_OK ? NULL : raise_error(job->api, &st);
+}
+
+/* Thread of one rank of a CPU device; owns the job. XLA may go on with the program in it. */
+static void *attend_thread(void *arg)
+{
+    job_t *job = arg;
+    const xla_api_t *api = job->api;
+    xla_future_t *future = job->future;
+    xla_error_t *error = attend(job), *unset = NULL;
+    free(job);
+    if (error) {
+        xla_future_error_args_t args = {sizeof args, NULL, future, error};
+        unset = api->future_error(&args);
+    } else {
+        xla_future_set_args_t args = {sizeof args, NULL, future};
+        unset = api->future_set(&args);
+    }
+    if (unset) drop_error(api, unset);
+    return NULL;
+}
+
+static xla_error_t *attend_later(xla_frame_t *frame, const job_t *job)
+{
+    const xla_api_t *api = frame->api;
+    job_t *own = malloc(sizeof *own);
+    if (!own) { /* the others wait: arrive all the same */
+        return attend(job);
+    }
+    *own = *job;
+    xla_future_create_args_t args = {sizeof args, NULL, NULL};
+    xla_error_t *error = api->future_create(&args);
+    if (error) {
+        free(own);
+        return error;
+    }
+    own->future = frame->future = args.future;
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, attend_thread, own) == 0)
+        pthread_detach(thread);
+    else
+        attend_thread(own);
+    return NULL;
 }
 
 static xla_error_t *handle(xla_frame_t *frame, mla_device_t device, const char *routine,
@@ -315,50 +429,42 @@ static xla_error_t *handle(xla_frame_t *frame, mla_device_t device, const char *
     if (answer_metadata(frame)) return NULL;
     const xla_api_t *api = frame->api;
     mlai_xla_status_t st = {0};
-    job_t job = {
-        .frame = frame, .routine = routine, .arg = frame->args.items, .ret = frame->rets.items};
+    job_t job = {.api = api, .ctx = frame->ctx, .routine = routine, .run = run};
     job.call.device = device;
     if (frame->stage != XLA_EXECUTE) {
         mlai_xla_fail(&st, XLA_INTERNAL, "%s: called in stage %d", routine, frame->stage);
         return raise_error(api, &st);
     }
     if (!mlai_xla_expect_counts(frame, routine, nargs + 1, nrets, &st) ||
-        !mlai_xla_decode_call(frame, routine, &job.call, &st) || !check(&job, &st))
+        !mlai_xla_decode_call(frame, routine, &job.call, &st))
         return raise_error(api, &st);
+    buffers_t buf = {{NULL}, {NULL}};
+    for (int64_t i = 0; i < nargs; i++) {
+        buf.in[i] = frame->args.items[i];
+        job.in[i] = buf.in[i]->data;
+    }
+    for (int64_t i = 0; i < nrets; i++) {
+        buf.out[i] = frame->rets.items[i];
+        job.out[i] = buf.out[i]->data;
+    }
+    if (!check(&job, &buf, &st)) return raise_error(api, &st);
 
-    place_t place = {0};
+    instance_t *instance = NULL;
     xla_run_id_args_t run_id = {sizeof run_id, NULL, frame->ctx, 0};
     xla_ordinal_args_t ordinal = {sizeof ordinal, NULL, frame->ctx, 0};
     xla_stream_args_t stream = {sizeof stream, NULL, frame->ctx, NULL};
     xla_error_t *error = api->run_id_get(&run_id);
     if (!error) error = api->ordinal_get(&ordinal);
-    if (!error && job.call.device == MLA_CUDA) error = api->stream_get(&stream);
-    if (!error && job.call.device == MLA_HOST) error = get_instance(frame, &place.instance);
+    if (!error && device == MLA_CUDA) error = api->stream_get(&stream);
+    if (!error) error = get_instance(frame, &instance);
     if (error) return error;
-    place.run = run_id.run_id;
-    place.ordinal = ordinal.ordinal;
-    place.stream = stream.stream;
-    if (!find_place(frame, routine, &job.call, &place, &st)) return raise_error(api, &st);
-
-    mlai_meeting_t *meeting = NULL;
-    mla_comm_t *comm = NULL;
-    if (job.call.nranks > 1) {
-        mlai_meeting_key_t key = {place.local ? place.run : 0,
-                                  job.call.call,
-                                  place.instance,
-                                  job.call.group,
-                                  place.index,
-                                  job.call.nranks};
-        int gpu = device == MLA_CUDA ? place.ordinal : -1;
-        bool joined =
-            place.local ? mlai_meeting_join(&key, place.rank, gpu, routine, &meeting, &comm, &st)
-                        : mlai_meeting_join_processes(&key, place.rank, gpu, routine, &meeting,
-                                                      &comm, &st);
-        if (!joined) return raise_error(api, &st);
-    }
-    mla_status_t status = run_rank(&job, &place, comm, run, &st);
-    if (meeting) mlai_meeting_leave(meeting, place.rank, status == MLA_OK ? NULL : st.message);
-    return status == MLA_OK ? NULL : raise_error(api, &st);
+    job.place.run = run_id.run_id;
+    job.place.ordinal = ordinal.ordinal;
+    job.place.stream = stream.stream;
+    if (!find_place(frame, routine, &job.call, instance, &job.place, &st))
+        return raise_error(api, &st);
+    job.call.table = NULL; // the frame's
+    return device == MLA_HOST && job.call.nranks > 1 ? attend_later(frame, &job) : attend(&job);
 }
 
 /* ---- what each target expects and does ----------------------------------------------------- */
@@ -369,18 +475,19 @@ static bool same_shape(const job_t *job, const char *name, const xla_buffer_t *b
     return mlai_xla_shape2(b, job->routine, name, like->dtype, like->dims[0], like->dims[1], st);
 }
 
-static bool check_matrix(job_t *job, mlai_xla_status_t *st)
+static bool check_matrix(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
 { /* a -> result 0 */
-    return mlai_xla_matrix(job->arg[0], job->routine, &job->call, &job->desc, st) &&
-           same_shape(job, "result 0", job->ret[0], job->arg[0], st) &&
-           (job->ret[0]->data == job->arg[0]->data ||
+    return mlai_xla_matrix(buf->in[0], job->routine, &job->call, &job->desc, st) &&
+           same_shape(job, "result 0", buf->out[0], buf->in[0], st) &&
+           (buf->out[0]->data == buf->in[0]->data ||
             mlai_xla_fail(st, XLA_INVALID_ARGUMENT, "%s: result 0 must be aliased to the matrix",
                           job->routine));
 }
 
-static bool check_rhs(job_t *job, xla_buffer_t *x, mlai_xla_status_t *st)
+static bool check_rhs(job_t *job, const buffers_t *buf, const xla_buffer_t *x,
+                      mlai_xla_status_t *st)
 { /* c -> x */
-    const xla_buffer_t *a = job->arg[0], *c = job->arg[1];
+    const xla_buffer_t *a = buf->in[0], *c = buf->in[1];
     int64_t rows = job->call.rhs == MLA_RHS_ROWS ? a->dims[0] : job->call.n;
     if (!mlai_xla_shape2(c, job->routine, "b", a->dtype, rows, -1, st) ||
         !same_shape(job, "x", x, c, st))
@@ -390,47 +497,47 @@ static bool check_rhs(job_t *job, xla_buffer_t *x, mlai_xla_status_t *st)
            mlai_xla_fail(st, XLA_INVALID_ARGUMENT, "%s: x must be aliased to b", job->routine);
 }
 
-static bool check_logdet_info(job_t *job, int first, mlai_xla_status_t *st)
+static bool check_logdet_info(job_t *job, const buffers_t *buf, int first, mlai_xla_status_t *st)
 {
-    const xla_buffer_t *logdet = job->ret[first], *info = job->ret[first + 1];
+    const xla_buffer_t *logdet = buf->out[first], *info = buf->out[first + 1];
     bool words = logdet->dtype == XLA_U32;
     return mlai_xla_shape1(logdet, job->routine, "logdet", words ? XLA_U32 : XLA_F64,
                            words ? 2 : 1, st) &&
            mlai_xla_shape1(info, job->routine, "info", XLA_S32, 1, st);
 }
 
-static bool check_factor(job_t *job, mlai_xla_status_t *st)
+static bool check_factor(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
 { /* potrf, poinv */
-    return check_matrix(job, st) && check_logdet_info(job, 1, st);
+    return check_matrix(job, buf, st) && check_logdet_info(job, buf, 1, st);
 }
 
-static bool check_potrs(job_t *job, mlai_xla_status_t *st)
+static bool check_potrs(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
 {
-    return mlai_xla_matrix(job->arg[0], job->routine, &job->call, &job->desc, st) &&
-           check_rhs(job, job->ret[0], st);
+    return mlai_xla_matrix(buf->in[0], job->routine, &job->call, &job->desc, st) &&
+           check_rhs(job, buf, buf->out[0], st);
 }
 
-static bool check_posv(job_t *job, mlai_xla_status_t *st)
+static bool check_posv(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
 {
-    return check_matrix(job, st) && check_rhs(job, job->ret[1], st) &&
-           check_logdet_info(job, 2, st);
+    return check_matrix(job, buf, st) && check_rhs(job, buf, buf->out[1], st) &&
+           check_logdet_info(job, buf, 2, st);
 }
 
-static bool check_values(job_t *job, mlai_xla_status_t *st)
+static bool check_values(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
 {
-    int real = mlai_xla_real(job->arg[0]->dtype);
-    return check_matrix(job, st) &&
-           mlai_xla_shape1(job->ret[1], job->routine, "w", real, job->call.n, st) &&
-           mlai_xla_shape1(job->ret[2], job->routine, "info", XLA_S32, 1, st);
+    int real = mlai_xla_real(buf->in[0]->dtype);
+    return check_matrix(job, buf, st) &&
+           mlai_xla_shape1(buf->out[1], job->routine, "w", real, job->call.n, st) &&
+           mlai_xla_shape1(buf->out[2], job->routine, "info", XLA_S32, 1, st);
 }
 
-static bool check_vectors(job_t *job, mlai_xla_status_t *st)
+static bool check_vectors(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
 {
-    int real = mlai_xla_real(job->arg[0]->dtype);
-    return check_matrix(job, st) &&
-           mlai_xla_shape1(job->ret[1], job->routine, "w", real, job->call.n, st) &&
-           same_shape(job, "v", job->ret[2], job->arg[0], st) &&
-           mlai_xla_shape1(job->ret[3], job->routine, "info", XLA_S32, 1, st);
+    int real = mlai_xla_real(buf->in[0]->dtype);
+    return check_matrix(job, buf, st) &&
+           mlai_xla_shape1(buf->out[1], job->routine, "w", real, job->call.n, st) &&
+           same_shape(job, "v", buf->out[2], buf->in[0], st) &&
+           mlai_xla_shape1(buf->out[3], job->routine, "info", XLA_S32, 1, st);
 }
 
 static int64_t ldc(const job_t *job)
@@ -440,41 +547,39 @@ static int64_t ldc(const job_t *job)
 
 static mla_status_t run_potrf(mla_context_t *ctx, const job_t *job)
 {
-    return mla_potrf(ctx, &job->desc, job->ret[0]->data, job->ret[1]->data, job->ret[2]->data);
+    return mla_potrf(ctx, &job->desc, job->out[0], job->out[1], job->out[2]);
 }
 
 static mla_status_t run_potrs(mla_context_t *ctx, const job_t *job)
 {
-    return mla_potrs(ctx, &job->desc, job->arg[0]->data, job->call.rhs, job->nrhs,
-                     job->ret[0]->data, ldc(job));
+    return mla_potrs(ctx, &job->desc, job->in[0], job->call.rhs, job->nrhs, job->out[0],
+                     ldc(job));
 }
 
 static mla_status_t run_posv(mla_context_t *ctx, const job_t *job)
 {
-    return mla_posv(ctx, &job->desc, job->ret[0]->data, job->call.rhs, job->nrhs,
-                    job->ret[1]->data, ldc(job), job->ret[2]->data, job->ret[3]->data);
+    return mla_posv(ctx, &job->desc, job->out[0], job->call.rhs, job->nrhs, job->out[1], ldc(job),
+                    job->out[2], job->out[3]);
 }
 
 static mla_status_t run_potri(mla_context_t *ctx, const job_t *job)
 {
-    return mla_potri(ctx, &job->desc, job->ret[0]->data);
+    return mla_potri(ctx, &job->desc, job->out[0]);
 }
 
 static mla_status_t run_poinv(mla_context_t *ctx, const job_t *job)
 {
-    return mla_poinv(ctx, &job->desc, job->ret[0]->data, job->ret[1]->data, job->ret[2]->data);
+    return mla_poinv(ctx, &job->desc, job->out[0], job->out[1], job->out[2]);
 }
 
 static mla_status_t run_values(mla_context_t *ctx, const job_t *job)
 {
-    return mla_syevd(ctx, &job->desc, job->ret[0]->data, job->ret[1]->data, NULL,
-                     job->ret[2]->data);
+    return mla_syevd(ctx, &job->desc, job->out[0], job->out[1], NULL, job->out[2]);
 }
 
 static mla_status_t run_vectors(mla_context_t *ctx, const job_t *job)
 {
-    return mla_syevd(ctx, &job->desc, job->ret[0]->data, job->ret[1]->data, job->ret[2]->data,
-                     job->ret[3]->data);
+    return mla_syevd(ctx, &job->desc, job->out[0], job->out[1], job->out[2], job->out[3]);
 }
 
 #define TARGET(target, routine, nargs, nrets, check, run)                  \

@@ -7,6 +7,7 @@ Supported: JAX 0.9.1 and every later one.
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import os
 import re
@@ -26,7 +27,7 @@ __all__ = [
     "as_varying",
     "axis_types",
     "context_mesh",
-    "cuda_version",
+    "cuda_major",
     "is_concrete_mesh",
     "job_name",
     "process_identity",
@@ -143,11 +144,15 @@ def _distributed():
     return state.process_id or 0, state.num_processes or 1, state.client
 
 
-def cuda_version() -> int | None:
-    """Version of CUDA that JAX's GPU backend runs on (12090 for 12.9); None without one. Starts
-    the backends: called for a computation, which is about to do so anyway."""
+def cuda_major() -> int | None:
+    """CUDA 12 or 13, the one that JAX's GPU backend runs on; None without one, or while nothing
+    tells. Starts no backend."""
+    from jax._src import xla_bridge
     from jax.extend import backend
 
-    client = backend.get_backend()
-    found = re.search(r"cuda\s+(\d+)", client.platform_version)
-    return int(found[1]) if client.platform in ("gpu", "cuda") and found else None
+    if xla_bridge.backends_are_initialized():
+        client = backend.get_backend()
+        found = re.search(r"cuda\s+(\d+)", client.platform_version)
+        return int(found[1]) // 1000 if client.platform != "cpu" and found else None
+    plugins = [v for v in (12, 13) if importlib.util.find_spec(f"jax_cuda{v}_plugin")]
+    return plugins[0] if len(plugins) == 1 else None

@@ -25,7 +25,7 @@ TARGETS = ("potrf", "potrs", "posv", "potri", "poinv", "syevd", "syevd_values")
 _lock = threading.Lock()
 _registered = False
 _process: tuple[int, int] | None = None  # (index, count) that the library knows
-_cuda: bool | None = None  # whether the library knows JAX's CUDA; None: not asked yet
+_cuda: int | None = None  # CUDA's major version that the library knows
 
 
 class _Symbol(ctypes.Structure):
@@ -103,7 +103,8 @@ def register() -> None:
     which process this is and which CUDA JAX uses, when there is something new to tell."""
     global _registered, _process, _cuda
     identity = compat.process_identity()
-    if _registered and _process == identity and _cuda is not None:
+    cuda = compat.cuda_major()
+    if _registered and _process == identity and _cuda == cuda:
         return
     with _lock:
         lib = library()
@@ -113,8 +114,9 @@ def register() -> None:
         if _process != identity:
             _set_process(lib, *identity)
             _process = identity
-        if _cuda is None:
-            _cuda = _set_up_cuda(lib)
+        if _cuda != cuda:
+            _set_up_cuda(lib, cuda)
+            _cuda = cuda
 
 
 def _register_targets(lib: ctypes.CDLL) -> None:
@@ -132,16 +134,14 @@ def _set_process(lib: ctypes.CDLL, index: int, count: int) -> None:
         raise RuntimeError(f"meshlinalg: process {index} of {count}, job {job!r} is not valid")
 
 
-def _set_up_cuda(lib: ctypes.CDLL) -> bool:
-    """Says which CUDA libraries belong to JAX; False if JAX has no GPU."""
-    version = compat.cuda_version()
-    if version is None:
-        return False
-    folders = [folder.encode() for folder in _nvidia_folders(version // 1000)]
+def _set_up_cuda(lib: ctypes.CDLL, major: int | None) -> None:
+    """Says which CUDA libraries are JAX's."""
+    if major is None:
+        return
+    folders = [folder.encode() for folder in _nvidia_folders(major)]
     table = (ctypes.c_char_p * len(folders))(*folders)
-    if lib.mla_cuda_setup(version // 1000, table, len(folders)) != 0:
+    if lib.mla_cuda_setup(major, table, len(folders)) != 0:
         raise RuntimeError("meshlinalg: " + lib.mla_message(None).decode(errors="replace"))
-    return True
 
 
 def _nvidia_folders(major: int) -> list[str]:

@@ -144,7 +144,7 @@ def place_of(x, mesh, spec, name: str) -> Place:
         found = Place(mesh)
     elif mesh is not None:
         if _same_mesh(found.mesh, mesh):
-            found = Place(mesh, found.spec)
+            found = Place(mesh if compat.is_concrete_mesh(mesh) else found.mesh, found.spec)
         elif isinstance(x, compat.Tracer):
             raise ValueError(f"{name} lies on the mesh {found.mesh}, but mesh={mesh}")
         else:
@@ -363,6 +363,8 @@ def plan_of(a, mesh, spec, near=None) -> tuple[Any, Plan]:
     else:
         plan = Plan(n, "replicated", m, everything)
     if not isinstance(a, compat.Tracer) and not _on(a, m):
+        if not compat.is_concrete_mesh(m):
+            raise ValueError(f"mesh={m} has no devices, and a is on none; pass a jax.sharding.Mesh")
         a = jax.device_put(a, NamedSharding(m, place.spec if known else plan.matrix_spec))
     return a, plan
 
