@@ -12,10 +12,11 @@
  * Every rank issues the same collectives in the same order. They are numbered 1, 2, ... ;
  * a collective orders itself after what its stream holds, and its result is there for what the
  * stream gets next. Ranks pull: the others may still be reading a rank's source when its own
- * call has returned. Before a rank overwrites a region that collective number s read from its
- * window, it calls `reuse(c, st, s)`; where a collective overwrites it, the communicator does so
- * by itself. src and dst regions of one call do not overlap, except that in allgather the own
- * part may lie in place, src == dst + rank*bytes.
+ * call has returned, and also what it has received. Before a rank overwrites in its window what
+ * collective number s has sent from there or brought there, it calls `reuse(c, st, s)`; where a
+ * collective overwrites it, the communicator does so by itself. src and dst regions of one call
+ * do not overlap, except that in allgather the own part may lie in place,
+ * src == dst + rank*bytes.
  *
  * Waits have a limit; when it is passed, or a rank fails, all ranks get MLA_PEER or MLA_COMM and
  * a sentence that names the rank, and the communicator stays failed.
@@ -44,8 +45,8 @@ typedef struct mlai_comm_ops {
     mla_status_t (*alltoall)(mla_comm_t *c, mlai_stream_t st, size_t src, size_t dst,
                              size_t bytes, mlai_error_t *err);
 
-    /* After this call, in stream order, no rank reads what collective `seq` read from this
-     * rank's window. seq 0 means none. */
+    /* After this call, in stream order, no rank reads from this rank's window for collective
+     * `seq`. seq 0 means none. */
     mla_status_t (*reuse)(mla_comm_t *c, mlai_stream_t st, uint64_t seq, mlai_error_t *err);
 
     /* Collective, on the host: all ranks get the first (lowest rank) status that is not MLA_OK,

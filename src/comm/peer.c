@@ -13,6 +13,10 @@
  * for an event that had been recorded before: it comes to an end whatever the hardware runs
  * first, also with several ranks on one GPU. No kernel spins on a flag.
  *
+ * A large broadcast goes in P - 1 pieces: each reader takes one from the root and the others from
+ * the other readers. The root sends its data once, and not P - 1 times: about 2 bytes/rate
+ * instead of (P - 1) bytes/rate.
+ *
  * Collectives of one rank follow one another on its device, on whatever streams they are issued:
  * so `done` of s says that this rank has read what s and all before it read. */
 #include <stdlib.h>
@@ -21,6 +25,9 @@
 #include "comm/host_pull.h"
 #include "comm/peer_link.h"
 #include "core/size.h"
+
+/* Below this the copies of pieces take longer to start than to run. */
+enum { PIECES = 4 << 20 };
 
 static mlai_peer_t *peer_of(mla_comm_t *c)
 {
@@ -103,7 +110,44 @@ static mla_status_t end(mlai_peer_t *p, CUstream st, uint64_t s, mlai_error_t *e
 static mla_status_t copy(mlai_peer_t *p, CUstream st, CUdeviceptr dst, CUdeviceptr src,
                          size_t bytes, mlai_error_t *err)
 {
-    return dst == src ? MLA_OK : MLAI_PEER_CU(p, err, cuMemcpyAsync, dst, src, bytes, st);
+    return dst == src || bytes == 0 ? MLA_OK
+                                    : MLAI_PEER_CU(p, err, cuMemcpyAsync, dst, src, bytes, st);
+}
+
+/* Piece of the reader q of a broadcast: they are numbered from the root on. */
+static mlai_span_t piece_of(const mla_comm_t *c, int q, int root, size_t off, size_t bytes)
+{
+    size_t i = (size_t)((q - root - 1 + c->nranks) % c->nranks);
+    size_t each = mlai_size_align(bytes / (size_t)(c->nranks - 1) + 1);
+    size_t first = i * each < bytes ? i * each : bytes;
+    size_t end = first + each < bytes ? first + each : bytes;
+    return (mlai_span_t){off + first, end - first};
+}
+
+static mla_status_t pull(mlai_peer_t *p, CUstream st, int q, mlai_span_t span, mlai_error_t *err)
+{
+    return copy(p, st, p->of[p->base.rank].win + span.off, p->of[q].win + span.off, span.bytes,
+                err);
+}
+
+/* A reader of broadcast s, in pieces. */
+static mla_status_t pull_pieces(mlai_peer_t *p, CUstream st, uint64_t s, size_t off, size_t bytes,
+                                int root, mlai_error_t *err)
+{
+    mla_comm_t *c = &p->base;
+    MLAI_TRY(pull(p, st, root, piece_of(c, c->rank, root, off, bytes), err));
+    MLAI_TRY(record(p, st, p->of[c->rank].ready, s, err));
+    mlai_board_post(&p->board, 2 * s - 1);
+    MLAI_TRY(mlai_board_wait(&p->board, MLAI_ALL_RANKS, 2 * s - 1, err));
+    for (int i = 1; i < c->nranks; i++) {
+        int q = (c->rank + i) % c->nranks;
+        if (q == root) continue;
+        MLAI_TRY(stream_wait(p, st, p->of[q].ready[s % MLAI_PEER_EVENTS], err));
+        MLAI_TRY(pull(p, st, q, piece_of(c, q, root, off, bytes), err));
+    }
+    // This stream has waited for all: `ready`, and `done` of the root, come after reads before s.
+    if (s > 1) cover_of(p, st)->seq = s - 1;
+    return MLA_OK;
 }
 
 static mla_status_t peer_bcast(mla_comm_t *c, mlai_stream_t stream, size_t off, size_t bytes,
@@ -116,14 +160,16 @@ static mla_status_t peer_bcast(mla_comm_t *c, mlai_stream_t stream, size_t off, 
     MLAI_TRY(mlai_check_range(p->bytes, off, bytes, 1, err));
     MLAI_PEER_SCOPE(p, err);
     mlai_span_t all = {off, bytes}, none = {0, 0};
-    bool source = c->rank == root;
+    bool source = c->rank == root, pieces = bytes >= p->pieces && c->nranks > 2;
+    mlai_span_t sent = source ? all : pieces ? piece_of(c, c->rank, root, off, bytes) : none;
     uint64_t s;
-    MLAI_TRY(begin(p, st, source ? all : none, source ? none : all, &s, err));
+    MLAI_TRY(begin(p, st, sent, source ? none : all, &s, err));
     // The root reads nothing: its `done` is its `ready`.
     if (!source && bytes > 0) {
         MLAI_TRY(mlai_board_wait(&p->board, root, 2 * s, err));
         MLAI_TRY(stream_wait(p, st, p->of[root].done[s % MLAI_PEER_EVENTS], err));
-        MLAI_TRY(copy(p, st, p->of[c->rank].win + off, p->of[root].win + off, bytes, err));
+        MLAI_TRY(pieces ? pull_pieces(p, st, s, off, bytes, root, err)
+                        : pull(p, st, root, all, err));
     }
     return end(p, st, s, err);
 }
@@ -249,6 +295,7 @@ mla_status_t mla_comm_create_peer(const char *name, int nranks, int rank, int or
     }
     p->base = (mla_comm_t){.ops = &peer_ops, .rank = rank, .nranks = nranks};
     p->ordinal = ordinal;
+    p->pieces = PIECES;
     p->of = of;
     MLAI_TRY_GOTO(st, mlai_segment_join(&p->seg, name, nranks, rank, timeout_s, &p->board, err),
                   fail);

@@ -48,6 +48,7 @@ typedef struct mlai_peer {
     CUdevice device;
     CUcontext context; /* primary, retained; NULL: not yet */
     size_t bytes;      /* of a window */
+    size_t pieces;     /* a broadcast of so many bytes goes in pieces */
     mlai_peer_rank_t *of;
     mlai_read_log_t log;
     mlai_peer_cover_t cover[MLAI_PEER_STREAMS];

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "comm/peer_link.h"
 #include "core/size.h"
 #include "ranks.h"
 
@@ -66,7 +67,7 @@ typedef struct walk {
     unsigned common, own; /* random states: of all ranks; of this one */
     char *base, *sent, *got;
     size_t region, bytes;
-    uint64_t read[REGIONS]; /* collective that read the region last */
+    uint64_t read[REGIONS]; /* collective for which the region was read last */
     step_t step[STEPS];
 } walk_t;
 
@@ -104,7 +105,7 @@ static mla_status_t bcast_step(walk_t *w, int s, size_t i, size_t bytes)
     else
         MLAI_TRY(dawdle(w, st));
     MLAI_TRY(c->ops->bcast(c, self->stream[st], off, bytes, root, &self->err));
-    if (c->rank == root) w->read[i] = c->seq;
+    w->read[i] = c->seq;
     w->step[s] = (step_t){.used = true, .root = root, .bytes = bytes};
     return ranks_copy(self, st, w->got + (size_t)s * w->region, w->base + off, bytes);
 }
@@ -198,6 +199,8 @@ static void random_walk(ranks_self_t *self)
                  .common = self->seed,
                  .own = self->seed ^ (77777u * (unsigned)(c->rank + 1)),
                  .region = BLOCK * (size_t)c->nranks + 64};
+    // On GPUs broadcasts go in pieces from some size on.
+    if (self->cu) ((mlai_peer_t *)(void *)c)->pieces = self->seed % 2 ? 1000 : 1;
     unsigned char *host = malloc(STEPS * w.region);
     void *sent = NULL, *got = NULL;
     mla_status_t st = host ? MLA_OK : MLA_NOMEM;
