@@ -15,7 +15,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from meshlinalg import jaxmg
+from meshlinalg import _sharding, jaxmg
 from meshlinalg.jaxmg import (
     calculate_padding,
     cyclic_1d,
@@ -392,6 +392,29 @@ def test_syevd_of_nan_is_nan_with_status_7():
     a[3, 5] = np.nan
     w, V, status = syevd(rows_on(mesh, a), 2, mesh, ROWS, return_status=True)
     assert status == 7 and np.isnan(w).all() and np.isnan(V).all()
+
+
+@pytest.mark.parametrize("rows", [1, 5, 16, 37])
+def test_triangle_is_completed_by_parts(monkeypatch, rows):
+    """Large shards are exchanged in PARTS parts, here down to one row each."""
+    monkeypatch.setattr(_sharding, "SMALL_PART", 1)
+    mesh = mesh_of(4)
+    n = rows * mesh.size
+    a, upper = hermitian(n, jnp.complex128, 14)
+    plan = _sharding.Plan(n, "shard", mesh, ("x",), local=rows)
+    for fill, half in (("upper", upper), ("lower", upper.T)):
+        f = jax.shard_map(
+            partial(plan.local_rows, fill=fill), mesh=mesh, in_specs=ROWS, out_specs=ROWS
+        )
+        full = jax.jit(f)(rows_on(mesh, half))
+        assert np.array_equal(np.asarray(full), a if fill == "upper" else a.T)
+
+
+def test_large_shards():
+    mesh = mesh_of(4)
+    n = 4 * 131  # parts of 9 rows
+    a, half = hermitian(n, jnp.complex64, 15)
+    assert inverse_residual(a, np.asarray(potri(rows_on(mesh, half), 32, mesh, ROWS))) < LIMIT
 
 
 # ---- arguments ----------------------------------------------------------------------------------

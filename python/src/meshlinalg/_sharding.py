@@ -21,6 +21,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+import operator
 from typing import Any
 
 import jax
@@ -32,6 +33,7 @@ from jax.sharding import PartitionSpec as P
 from . import _jax_compat as compat
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
+PARTS, SMALL_PART = 16, 8  # of a shard that is exchanged by parts; rows of a part that is too small
 
 # ---- the ranks of one call, as the handler sees them ------------------------------------------
 
@@ -271,13 +273,36 @@ class Plan:
             a = self.take_rows(a)
         if fill is None:
             return a
-        other = self.turn(a)
         if fill == "mean":
-            return (a + other) / 2
+            return (a + self.turn(a)) / 2
         row, col = self.indices(a)
         if jnp.iscomplexobj(a):  # as LAPACK, which takes the diagonal for real
             a = jnp.where(row == col, a.real, a)
-        return jnp.where(row >= col if fill == "lower" else row <= col, a, other)
+        return self.complete(a, operator.ge if fill == "lower" else operator.le)
+
+    def complete(self, a, given):
+        """Rows of the Hermitian matrix whose elements are given where given(row, column).
+
+        In place: PARTS times, each rank sends a part of its rows and gets, from every rank, that
+        part of the columns of its own rows. What has been set already is sent too, and not read.
+        """
+        lc, ranks = self.lc, self.ranks
+        size = -(-lc // PARTS)
+        if a.shape != (lc, lc * ranks) or size < SMALL_PART:
+            return jnp.where(given(*self.indices(a)), a, self.turn(a))
+
+        def step(k, a):
+            first = jnp.minimum(k * size, lc - size)
+            part = jax.lax.dynamic_slice_in_dim(a, first, size, axis=0)
+            other = jnp.conj(self.columns(part).T).reshape(lc, ranks, size)
+            blocks = a.reshape(lc, ranks, lc)
+            mine = jax.lax.dynamic_slice_in_dim(blocks, first, size, axis=2)
+            row = self.group.rank() * lc + jnp.arange(lc)[:, None, None]
+            col = jnp.arange(ranks)[:, None] * lc + first + jnp.arange(size)
+            new = jnp.where(given(row, col), mine, other)
+            return jax.lax.dynamic_update_slice_in_dim(blocks, new, first, axis=2).reshape(a.shape)
+
+        return jax.lax.fori_loop(0, PARTS, step, a)
 
     def indices(self, rows):
         """Row and column, in the matrix, of the elements of this rank's rows."""
