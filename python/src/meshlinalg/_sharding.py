@@ -77,7 +77,8 @@ def group_of(mesh: Mesh | AbstractMesh, axes: tuple[str, ...]) -> Group:
     if compat.is_concrete_mesh(mesh):
         order = [mesh.axis_names.index(name) for name in (*others, *axes)]
         devices = np.transpose(mesh.devices, order).reshape(-1)
-        table = tuple(v for d in devices for v in (d.process_index, _ordinal(d)))
+        several = len({d.process_index for d in devices}) > 1
+        table = tuple(v for d in devices for v in (d.process_index, _ordinal(d, several)))
     text = repr((tuple(mesh.axis_names), tuple(shape.values()), axes, table))
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return Group(
@@ -89,10 +90,14 @@ def group_of(mesh: Mesh | AbstractMesh, axes: tuple[str, ...]) -> Group:
     )
 
 
-def _ordinal(device) -> int:
-    """What XLA calls the device's ordinal in a handler."""
+def _ordinal(device, several: bool) -> int:
+    """What XLA calls the device's ordinal in a handler; -1 for a GPU of a job of several
+    processes, where only its own process knows, and the table must be equal on all: the handler
+    then reads the rank from the device, once for each program."""
+    if device.platform == "cpu":
+        return device.id
     local = getattr(device, "local_hardware_id", None)
-    return device.id if device.platform == "cpu" or local is None else local
+    return -1 if several else device.id if local is None else local
 
 
 # ---- where one array lies ---------------------------------------------------------------------
