@@ -2,6 +2,7 @@
  * tests/c/gen.c: test matrices by index (kinds in gen.h). */
 #include "gen.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +54,9 @@ gen_z gen_get(mla_dtype_t dt, const void *a, int64_t k)
 
 static int parse(gen_t *g, const char *kind)
 {
-    static const char *const names[] = {"rand",     "goe",  "cond:",  "cluster",  "graded",
-                                        "identity", "diag", "zero",   "onesplus", "wilkinson",
-                                        "indef:",   "nan:", "scaled:"};
+    static const char *const names[] = {"rand",     "goe",  "cond:",   "cluster",  "graded",
+                                        "identity", "diag", "zero",    "onesplus", "wilkinson",
+                                        "indef:",   "nan:", "scaled:", "kernel:"};
     for (int k = 0; k < (int)(sizeof names / sizeof *names); k++) {
         size_t length = strlen(names[k]);
         int argument = names[k][length - 1] == ':';
@@ -63,7 +64,8 @@ static int parse(gen_t *g, const char *kind)
         g->kind = (gen_kind_t)k;
         if (g->kind == GEN_COND) g->condition = strtod(kind + length, NULL);
         if (g->kind == GEN_GRADED) g->condition = 1e12;
-        if (g->kind == GEN_SCALED) g->factor = strtod(kind + length, NULL);
+        if (g->kind == GEN_SCALED || g->kind == GEN_KERNEL)
+            g->factor = strtod(kind + length, NULL);
         if (g->kind == GEN_INDEF || g->kind == GEN_NAN) {
             long long j = strtoll(kind + length, NULL, 10);
             g->bad = j == -1 ? g->n - 1 : j == -2 ? g->n / 2 : j;
@@ -173,6 +175,18 @@ static void spectrum_column(const gen_t *g, int64_t j, gen_z *out)
     out[j] = creal(out[j]) + g->lambda[j];
 }
 
+/* D K D^H, K_ij = 1 / (x_i + x_j + 0.1), x = 0 .. 1, D = diag(exp(i k)), k = 0 .. n-1. */
+static void kernel_column(const gen_t *g, int64_t j, gen_z *out)
+{
+    double n = (double)g->n;
+    double eps = g->dt == MLA_FLOAT32 || g->dt == MLA_COMPLEX64 ? FLT_EPSILON : DBL_EPSILON;
+    for (int64_t i = 0; i < g->n; i++) {
+        double k = 1 / ((double)(i + j) / n + 0.1), turn = (double)(i - j);
+        out[i] = is_complex(g->dt) ? k * CMPLX(cos(turn), sin(turn)) : k;
+    }
+    out[j] = creal(out[j]) + g->factor * n * eps;
+}
+
 void gen_column(const gen_t *g, int64_t j, gen_z *out)
 {
     double n = (double)g->n, middle = (n - 1) / 2;
@@ -186,6 +200,7 @@ void gen_column(const gen_t *g, int64_t j, gen_z *out)
         random_column(g, j, out);
         for (int64_t i = 0; i < g->n; i++) out[i] *= g->factor;
         break;
+    case GEN_KERNEL: kernel_column(g, j, out); break;
     case GEN_IDENTITY: out[j] = 1; break;
     case GEN_DIAG: out[j] = 1.0 + (double)(j % 97); break;
     case GEN_ZERO: break;

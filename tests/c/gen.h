@@ -27,7 +27,9 @@ typedef enum gen_kind {
     GEN_WILKINSON, /* tridiagonal, pairs of close eigenvalues */
     GEN_INDEF,     /* "indef:J": rand, not positive definite from column J on */
     GEN_NAN,       /* "nan:J": rand, NaN at (J, J). J = -1: last, -2: middle */
-    GEN_SCALED     /* "scaled:S": S times goe */
+    GEN_SCALED,    /* "scaled:S": S times goe */
+    GEN_KERNEL     /* "kernel:J": smooth kernel, numerically of low rank, plus J n eps: every
+                      block on its diagonal is ill-conditioned, as in Gaussian processes */
 } gen_kind_t;
 
 typedef struct gen {
@@ -36,7 +38,7 @@ typedef struct gen {
     int64_t n;
     int64_t bad;      /* column of GEN_INDEF and GEN_NAN, 0-based; -1: none */
     double condition; /* of GEN_COND and GEN_GRADED */
-    double factor;    /* of GEN_SCALED */
+    double factor;    /* of GEN_SCALED and GEN_KERNEL */
     /* kinds with a spectrum: A = H2 H1 diag(lambda) H1 H2, H = I - 2 v v^H */
     double *lambda;
     gen_z *v[2], *dv[2]; /* v, and (the matrix that H is applied to) v */
