@@ -237,10 +237,12 @@ mla_status_t mlai_potrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
         f.w[b].off = (size_t)b * each;
         f.w[b].base = (char *)base + f.w[b].off;
     }
+    // Columns of B that fit where the panels will be, at least one.
+    int64_t wcols = (int64_t)(2 * each / mlai_size_mat(f.n, 1, mlai_sizeof(f.dt)));
     mla_status_t st;
     MLAI_TRY_GOTO(st, MLAI_BE(x, zero, f.main, info, sizeof *info), done);
     // Before there are panels their place is scratch.
-    MLAI_TRY_GOTO(st, mlai_permute(x, desc, d, true, a, base, d->nb), done);
+    MLAI_TRY_GOTO(st, mlai_permute(x, desc, d, true, a, base, wcols), done);
     MLAI_TRY_GOTO(st, potrf_loop(&f), done);
     if (logdet) MLAI_TRY_GOTO(st, log_det(&f, base, 2 * each, logdet), done);
     if (d->order == MLA_NATURAL) MLAI_TRY_GOTO(st, clear_upper(&f), done);

@@ -5,8 +5,8 @@
  *     tester                   the standard sweeps (below);  tester --quick  a part of them
  *     tester [potrf,posv,poinv,potri,syevd,syevj] --type s,d,c,z --n 1,7,100:400:100 --nb 0,16
  *            --ranks 1,2,3,4 --kind rand,cond:1e4 --nrhs 1,5 --rhs rows|replicated --pad 0
- *            --order cyclic|natural --device host|cuda --ordinals 0,1
- *            --comm threads|shm|peer|self --repeat 3 --check y|n --tol 30 --json
+ *            --lc 0 --order cyclic|natural --device host|cuda --ordinals 0,1
+ *            --comm threads|shm|peer|self --repeat 3 --check y|n --tol 10 --json
  *
  * `syevj` is syevd without vectors; potri is potrf and potri. Ranks are threads; on CUDA rank p
  * works on device ordinals[p mod count], and the communicator is `peer` unless --comm says
@@ -35,6 +35,8 @@ static const char *const standard[] = {
     "posv --n 5,61 --nb 0,7 --ranks 1,2,3,4 --nrhs 0,2,17,70 --rhs replicated",
     "posv --n 40 --nb 7 --ranks 3 --nrhs 513,1030",
     "potrf,posv,poinv,potri --n 7,61 --nb 0,7 --ranks 1,3 --pad 5",
+    "potrf,posv,poinv,potri,syevd,syevj --n 10,33 --nb 0,7,40 --ranks 2,3 --lc 20",
+    "potrf,posv,poinv,potri,syevd,syevj --n 40 --nb 7,40 --ranks 2,3 --lc 39",
     "potrf,posv,poinv,potri --n 61 --nb 0,7 --ranks 2,3 --comm shm --kind rand,indef:-1",
     "syevd,syevj --n 0,1,2,3,5,7,13,33,64,100 --nb 0,3,16 --ranks 1,2,3,4,8 --kind goe",
     "syevd,syevj --n 2,33,150 --nb 0,32 --ranks 1,3,5 --pad 3"
@@ -91,6 +93,8 @@ static bool set_value(sweep_t *s, const char *name, const char *v)
         c->repeat = atoi(v);
     else if (!strcmp(name, "--pad"))
         c->pad = atoll(v);
+    else if (!strcmp(name, "--lc"))
+        c->lc = atoll(v);
     else if (!strcmp(name, "--tol"))
         c->tol = atof(v);
     else if (!strcmp(name, "--check"))

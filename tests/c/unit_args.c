@@ -407,6 +407,7 @@ static void test_workspace_share(void)
                     int64_t nb = mla_tile_size(&desc, nranks, (mla_device_t)device);
                     double most = 0.2 * shard + (double)n * (double)nb * es;
                     if (device == MLA_CUDA && (n / nranks < 1500 || nb == n)) continue;
+                    if (device == MLA_HOST && n / nranks < 704) continue;
                     for (int k = 0; k < 4; k++)
                         for (int64_t nrhs = 1; nrhs <= 1000; nrhs += 999) {
                             size_t bytes = 0;
