@@ -137,8 +137,8 @@ enum {
     MLAI_TRD_STRIP = 64,           /* columns of a strip of hetrd_product */
     MLAI_TRD_CHUNK = 256,          /* rows of a chunk */
     MLAI_TRD_THREADS = 256,        /* of its blocks, and of hetrd_gather's */
-    MLAI_TRD_BLOCKS = 2,           /* of its blocks, on a multiprocessor at a time */
-    MLAI_TRD_DOT_ROWS = 512,       /* rows of a block of dots */
+    MLAI_TRD_BLOCKS = 3,           /* of its blocks, on a multiprocessor at a time */
+    MLAI_TRD_DOT_ROWS = 256,       /* rows of a block of dots */
     MLAI_TRD_GATHER_ROWS = 32,     /* rows of a block of hetrd_gather */
     MLAI_TRD_COLUMN_THREADS = 128, /* of hetrd_column, a row each */
     MLAI_TRD_WIDTH = 64            /* the widest panel */

@@ -92,11 +92,13 @@ extern "C" __global__ void __launch_bounds__(MLAI_TRD_COLUMN_THREADS)
     const int last = a.j - 1; // column of w
     const T *dots = (const T *)a.dots;
     T *v = (T *)a.v, *w = (T *)a.w;
-    for (int k = (int)threadIdx.x; k < last; k += MLAI_TRD_COLUMN_THREADS) {
-        s.wv[k] = dots[k];
-        s.vv[k] = dots[last + k];
-        s.vrow[k] = t_conj(v[a.j + k * a.ld]);
-        s.wrow[k] = t_conj(w[a.j + k * a.ld]);
+    // Filled up with zeros to a multiple of TRD_COLS.
+    for (int k = (int)threadIdx.x; k < MLAI_TRD_WIDTH; k += MLAI_TRD_COLUMN_THREADS) {
+        const bool in = k < last;
+        s.wv[k] = in ? dots[k] : NAME(trd_zero)();
+        s.vv[k] = in ? dots[last + k] : NAME(trd_zero)();
+        s.vrow[k] = in ? t_conj(v[a.j + k * a.ld]) : NAME(trd_zero)();
+        s.wrow[k] = in ? t_conj(w[a.j + k * a.ld]) : NAME(trd_zero)();
     }
     __syncthreads();
     if (last >= 0 && threadIdx.x < 32) NAME(trd_finish_step)(&a, last, &s);
@@ -110,11 +112,19 @@ extern "C" __global__ void __launch_bounds__(MLAI_TRD_COLUMN_THREADS)
         if (a.j < a.width) x = v[i + a.j * a.ld];
         if (last >= 0) {
             T y = NAME(trd_sum_ranks)(&a, i - a.j);
-#pragma unroll 4
-            for (int k = 0; k < last; k++) {
-                T vk = v[i + k * a.ld], wk = w[i + k * a.ld];
-                y = t_sub_mul(t_sub_mul(y, vk, s.wv[k]), wk, s.vv[k]);
-                x = t_sub_mul(t_sub_mul(x, vk, s.wrow[k]), wk, s.vrow[k]);
+            for (int k0 = 0; k0 < last; k0 += TRD_COLS) { // all loads before the first use
+                T vk[TRD_COLS], wk[TRD_COLS];
+#pragma unroll
+                for (int k = 0; k < TRD_COLS; k++) {
+                    const int64_t at = i + mlai_least(k0 + k, last - 1) * a.ld;
+                    vk[k] = v[at];
+                    wk[k] = w[at];
+                }
+#pragma unroll
+                for (int k = 0; k < TRD_COLS; k++) {
+                    y = t_sub_mul(t_sub_mul(y, vk[k], s.wv[k0 + k]), wk[k], s.vv[k0 + k]);
+                    x = t_sub_mul(t_sub_mul(x, vk[k], s.wrow[k0 + k]), wk[k], s.vrow[k0 + k]);
+                }
             }
             T vl = v[i + last * a.ld], alpha, one;
             t_set(&alpha, s.alpha);
@@ -185,7 +195,24 @@ MLAI_DEVICE T NAME(trd_v)(const mlai_hetrd_args_t *a, T scale, int32_t pos)
     return v;
 }
 
-/* A run of rows of v to the panel, and its part of the dots. */
+/* Sums over the lanes of TRD_COLS = 8 numbers each: lane l gets number l % 8. */
+MLAI_DEVICE T NAME(trd_scatter)(T *sum)
+{
+    const int lane = (int)threadIdx.x % 32;
+#pragma unroll
+    for (int half = TRD_COLS / 2; half > 0; half /= 2) {
+        const bool upper = lane & half;
+#pragma unroll
+        for (int k = 0; k < half; k++) {
+            T keep = upper ? sum[k + half] : sum[k], give = upper ? sum[k] : sum[k + half];
+            sum[k] = t_add(keep, t_shuffle_xor(give, half));
+        }
+    }
+    T x = t_add(sum[0], t_shuffle_xor(sum[0], TRD_COLS));
+    return t_add(x, t_shuffle_xor(x, 2 * TRD_COLS));
+}
+
+/* A run of rows of v to the panel, and its part of the dots, 8 at a time in a warp. */
 MLAI_DEVICE void NAME(trd_dots)(const mlai_hetrd_args_t *a, T scale)
 {
     __shared__ T run[MLAI_TRD_DOT_ROWS];
@@ -198,14 +225,24 @@ MLAI_DEVICE void NAME(trd_dots)(const mlai_hetrd_args_t *a, T scale)
         ((T *)a->v)[top + r + a->j * a->ld] = run[r];
     }
     __syncthreads();
-    for (int k = warp; k < count; k += TRD_WARPS) {
-        const T *column =
-            (k < a->j ? (const T *)a->w + k * a->ld : (const T *)a->v + (k - a->j) * a->ld) + top;
-        T sum = NAME(trd_zero)();
-#pragma unroll 4
-        for (int r = lane; r < rows; r += 32) sum = t_add_mul(sum, t_conj(column[r]), run[r]);
-        sum = NAME(trd_warp_sum)(sum);
-        if (lane == 0) ((T *)a->dot_part)[(int64_t)blockIdx.x * count + k] = sum;
+    for (int k0 = warp * TRD_COLS; k0 < count; k0 += TRD_WARPS * TRD_COLS) {
+        const T *column[TRD_COLS];
+        T sum[TRD_COLS];
+#pragma unroll
+        for (int k = 0; k < TRD_COLS; k++) {
+            const int c = k0 + k < count ? k0 + k : k0; // the others are not stored
+            column[k] = c < a->j ? (const T *)a->w + c * a->ld + top
+                                 : (const T *)a->v + (c - a->j) * a->ld + top;
+            sum[k] = NAME(trd_zero)();
+        }
+#pragma unroll 2
+        for (int r = lane; r < rows; r += 32)
+#pragma unroll
+            for (int k = 0; k < TRD_COLS; k++)
+                sum[k] = t_add_mul(sum[k], t_conj(column[k][r]), run[r]);
+        T mine = NAME(trd_scatter)(sum);
+        if (lane < TRD_COLS && k0 + lane < count)
+            ((T *)a->dot_part)[(int64_t)blockIdx.x * count + k0 + lane] = mine;
     }
 }
 
@@ -226,7 +263,8 @@ MLAI_DEVICE void NAME(trd_load_strip)(const mlai_hetrd_args_t *a, T scale, int32
     strip->v[k] = pos == TRD_NEVER ? NAME(trd_zero)() : NAME(trd_v)(a, scale, pos);
 }
 
-/* Rows row .. row + VEC - 1 of a warp's columns, all of them below their diagonals. */
+/* Rows row .. row + VEC - 1 of a warp's columns, all of them below their diagonals: column sums
+ * added to sum, row sums to out. */
 MLAI_DEVICE void NAME(trd_tile_inside)(const mlai_hetrd_args_t *a, T scale, const T *column,
                                        int32_t row, const T *vc, T *sum, T *out)
 {
@@ -251,7 +289,7 @@ MLAI_DEVICE void NAME(trd_tile_inside)(const mlai_hetrd_args_t *a, T scale, cons
 MLAI_DEVICE void NAME(trd_tile_edge)(const mlai_hetrd_args_t *a, T scale, const T *column,
                                      int32_t row, const int32_t *pos, const T *vc, T *sum, T *out)
 {
-#pragma unroll
+#pragma unroll 1
     for (int i = 0; i < VEC; i++) {
         T xi = NAME(trd_v)(a, scale, row + i), y = NAME(trd_zero)();
 #pragma unroll
@@ -267,23 +305,6 @@ MLAI_DEVICE void NAME(trd_tile_edge)(const mlai_hetrd_args_t *a, T scale, const 
         }
         out[i] = y;
     }
-}
-
-/* Sums over the lanes of TRD_COLS = 8 numbers each: lane l gets number l % 8. */
-MLAI_DEVICE T NAME(trd_scatter)(T *sum)
-{
-    const int lane = (int)threadIdx.x % 32;
-#pragma unroll
-    for (int half = TRD_COLS / 2; half > 0; half /= 2) {
-        const bool upper = lane & half;
-#pragma unroll
-        for (int k = 0; k < half; k++) {
-            T keep = upper ? sum[k + half] : sum[k], give = upper ? sum[k] : sum[k + half];
-            sum[k] = t_add(keep, t_shuffle_xor(give, half));
-        }
-    }
-    T x = t_add(sum[0], t_shuffle_xor(sum[0], TRD_COLS));
-    return t_add(x, t_shuffle_xor(x, 2 * TRD_COLS));
 }
 
 /* One unit: strip s, chunk q. Returns this thread's part of re(v^H y). */
@@ -306,13 +327,10 @@ MLAI_DEVICE R NAME(trd_unit)(const mlai_hetrd_args_t *a, T scale, int32_t s, int
 #pragma unroll 1
     for (int tile = 0; tile < MLAI_TRD_CHUNK; tile += 32 * VEC) {
         const int at = tile + lane * VEC;
-        T out[VEC];
         if (a->wide && row0 + tile > deepest && row0 + tile + 32 * VEC <= a->n)
-            NAME(trd_tile_inside)(a, scale, column, row0 + at, vc, sum, out);
+            NAME(trd_tile_inside)(a, scale, column, row0 + at, vc, sum, &rows[warp][at]);
         else
-            NAME(trd_tile_edge)(a, scale, column, row0 + at, pos, vc, sum, out);
-#pragma unroll
-        for (int i = 0; i < VEC; i++) rows[warp][at + i] = out[i];
+            NAME(trd_tile_edge)(a, scale, column, row0 + at, pos, vc, sum, &rows[warp][at]);
     }
     T mine = NAME(trd_scatter)(sum);
     R quad = 0;
