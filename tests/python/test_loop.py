@@ -6,6 +6,7 @@ when many programs of several CPU devices are queued.
 """
 
 import os
+import time
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +37,14 @@ def left_over() -> dict:
     }
 
 
+def stays_as(before) -> None:
+    """Threads of a call may end a little after its results are there."""
+    until = time.monotonic() + 10.0
+    while left_over() != before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert left_over() == before
+
+
 def problem(ndev):
     if jax.device_count() < ndev:
         pytest.skip(f"needs {ndev} devices")
@@ -55,6 +64,7 @@ def repeat(call, right):
     comes to need, once."""
     for _ in range(WARM):
         jax.block_until_ready(call())
+    time.sleep(0.1)
     before, grown = left_over(), []
     assert before["meetings"] == 0
     while not grown or (grown[-1] > 2**20 + 50 * CALLS and len(grown) < 3):
@@ -62,7 +72,7 @@ def repeat(call, right):
         for _ in range(CALLS):
             out = jax.block_until_ready(call())
         grown.append(resident() - size)
-        assert left_over() == before
+        stays_as(before)
     right(out)
     assert len(grown) < 3, f"{grown} bytes more, each time after {CALLS} calls"
 
@@ -121,7 +131,7 @@ def test_one_program_with_a_loop():
         return jax.lax.fori_loop(0, CALLS, lambda i, x: N * ml.solve(a, x), b)
 
     before = left_over()
-    x = np.asarray(f(A, B))
+    x = np.asarray(jax.block_until_ready(f(A, B)))
     assert left_over()["meetings"] == before["meetings"] == 0
     expected = np.ones((N, 1))
     for _ in range(CALLS):
