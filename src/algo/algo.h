@@ -39,6 +39,20 @@ static inline mla_status_t mlai_after(mla_context_t *x, mlai_stream_t to, mlai_s
 #define MLAI_BE(x, op, ...) ((x)->be->ops->op((x)->be, __VA_ARGS__))
 #define MLAI_COMM(x, op, ...) ((x)->comm->ops->op((x)->comm, __VA_ARGS__, &(x)->err))
 
+/* From here to the end of the block a profiler shows `name`. */
+static inline mlai_backend_t *mlai_range_begin(mlai_backend_t *be, const char *name)
+{
+    be->ops->range(be, name);
+    return be;
+}
+static inline void mlai_range_end(mlai_backend_t **be)
+{
+    (*be)->ops->range(*be, NULL);
+}
+#define MLAI_RANGE(x, name)                                                        \
+    mlai_backend_t *mlai_range_ __attribute__((cleanup(mlai_range_end), unused)) = \
+        mlai_range_begin((x)->be, name)
+
 /* ---- collectives built on the tables (collective.c) ---------------------------------------- */
 
 /* `agree` of the communicator, for a rank that may have to refuse: MLA_OK on all ranks or on

@@ -175,6 +175,7 @@ static mla_status_t read_back(hetrd_t *f, double *diag, double *off)
 mla_status_t mlai_hetrd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, bool keep,
                         void *a, void *tau, double *diag, double *off, void *work, void *base)
 {
+    MLAI_RANGE(x, "hetrd");
     size_t t = mlai_size_align(mlai_size_mat(desc->n, 1, sizeof(double)));
     char *next = work;
     hetrd_t f = {.x = x,

@@ -176,6 +176,7 @@ static mla_status_t finish_column(sweep_t *f, int64_t k)
 static mla_status_t sweep(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
                           double *logdet, int32_t *info)
 {
+    MLAI_RANGE(x, info ? "poinv" : "potri");
     mlai_space_t space = mlai_poinv_space(desc, d);
     void *work, *base;
     MLAI_TRY(mlai_reserve(x, space.work, space.window, &work, &base));

@@ -219,6 +219,7 @@ static mla_status_t clear_upper(potrf_t *f)
 mla_status_t mlai_potrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
                         double *logdet, int32_t *info)
 {
+    MLAI_RANGE(x, "potrf");
     mlai_space_t space = mlai_potrf_space(desc, d);
     void *work, *base;
     MLAI_TRY(mlai_reserve(x, space.work, space.window, &work, &base));

@@ -120,6 +120,7 @@ static mla_status_t pull(potrs_t *f, int64_t t)
 mla_status_t mlai_potrs(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
                         const void *a, mla_rhs_t rhs, int64_t nrhs, void *c, int64_t ldc)
 {
+    MLAI_RANGE(x, "potrs");
     mlai_space_t space = mlai_potrs_space(desc, d, rhs, nrhs);
     void *work, *base;
     MLAI_TRY(mlai_reserve(x, space.work, space.window, &work, &base));

@@ -276,6 +276,7 @@ mla_status_t mlai_stedc(mla_context_t *x, mla_dtype_t real, int64_t n, double *d
                         void *q, int64_t ldq, void *q2, void *work, void *base,
                         int32_t *info_host)
 {
+    MLAI_RANGE(x, "stedc");
     *info_host = 0;
     if (n == 0) return MLA_OK;
     for (int64_t i = 0; i < n; i++)

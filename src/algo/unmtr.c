@@ -141,6 +141,7 @@ mla_status_t mlai_unmtr(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                         const void *a, const void *tau, int64_t cols, void *z, int64_t ldz,
                         void *work, void *base)
 {
+    MLAI_RANGE(x, "unmtr");
     int64_t k = group_width(desc);
     unmtr_t f = {.x = x,
                  .d = d,

@@ -203,8 +203,8 @@ typedef struct mlai_backend_ops {
                                const mlai_dc_level_t *lv, const void *q2, const double *rows,
                                void *q, int64_t ldq);
 
-    /* -- end of the table */
-    bool unused_;
+    /* -- for profilers: a range of this thread begins (its name) or the innermost ends (NULL) */
+    void (*range)(mlai_backend_t *be, const char *name);
 } mlai_backend_ops_t;
 
 enum {

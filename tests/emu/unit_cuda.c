@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,6 +240,19 @@ static void test_failures(int ordinal, bool own_memory)
     printf("unit_cuda: %ld calls made to fail on device %d\n", k - 1, ordinal);
 }
 
+/* Every range that a routine opens is closed, also after a failure. */
+static void test_ranges(void)
+{
+    void *handle = dlopen("libnvtx3interop.so.1", RTLD_NOW | RTLD_NOLOAD);
+    CHECK(handle != NULL, "NVTX is not open");
+    if (!handle) return;
+    const atomic_int *open = dlsym(handle, "fake_nvtx_open");
+    const atomic_int *seen = dlsym(handle, "fake_nvtx_seen");
+    CHECK(open && *open == 0, "%d ranges are open", open ? *open : -1);
+    CHECK(seen && *seen > 0, "no range has been opened");
+    dlclose(handle);
+}
+
 int main(void)
 {
     test_setup();
@@ -258,6 +272,7 @@ int main(void)
     test_failures(0, false);
     test_failures(0, true);
     test_failures(1, false);
+    test_ranges();
     mla_cuda_trim();
     dlclose(handle);
     printf("unit_cuda: %d failed\n", failures);

@@ -7,6 +7,8 @@
  * cuda_pool.c keeps. */
 #include "backend/cuda/cuda_backend.h"
 
+#include "dl/nvtx_dl.h"
+
 /* ---- memory ---------------------------------------------------------------------------------
  */
 
@@ -162,6 +164,12 @@ static void cuda_free_backend(mlai_backend_t *be)
     mlai_cuda_give(c);
 }
 
+static void cuda_range(mlai_backend_t *be, const char *name)
+{
+    (void)be;
+    mlai_nvtx_range(name);
+}
+
 static const mlai_backend_ops_t cuda_ops = {
     .name = "cuda",
     .device = MLA_CUDA,
@@ -177,6 +185,7 @@ static const mlai_backend_ops_t cuda_ops = {
     .record = cuda_record,
     .wait = cuda_wait,
     .sync = cuda_sync,
+    .range = cuda_range,
     .lacpy = mlai_cuda_lacpy,
     .laset = mlai_cuda_laset,
     .transpose = mlai_cuda_transpose,

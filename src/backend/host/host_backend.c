@@ -265,6 +265,11 @@ static mla_status_t host_trtri_tile(mlai_backend_t *be, mlai_stream_t st, mla_dt
 
 /* ---- the table --------------------------------------------------------------------------- */
 
+static void host_range(mlai_backend_t *be, const char *name)
+{
+    (void)be, (void)name; // profilers of the host see the functions themselves
+}
+
 static const mlai_backend_ops_t host_ops = {
     .name = "host",
     .device = MLA_HOST,
@@ -280,6 +285,7 @@ static const mlai_backend_ops_t host_ops = {
     .record = host_record,
     .wait = host_wait,
     .sync = host_sync,
+    .range = host_range,
     .lacpy = host_lacpy,
     .laset = host_laset,
     .transpose = host_transpose,
