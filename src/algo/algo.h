@@ -65,10 +65,6 @@ mla_status_t mlai_reserve(mla_context_t *x, size_t bytes, size_t window, void **
                           void **base);
 void mlai_release(mla_context_t *x, void *work);
 
-/* info := least positive info of all ranks, through P ints of the window `base` at `off` that
- * no earlier collective of this routine uses. */
-mla_status_t mlai_info_reduce(mla_context_t *x, mlai_stream_t st, void *base, size_t off,
-                              int32_t *info);
 /* value := sum of one double per rank, in rank order, through P doubles of the window. */
 mla_status_t mlai_sum_reduce(mla_context_t *x, mlai_stream_t st, void *base, size_t off,
                              double *value);

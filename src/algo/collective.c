@@ -43,13 +43,6 @@ static mla_status_t gather_item(mla_context_t *x, mlai_stream_t st, void *base, 
     return MLAI_COMM(x, allgather, st, mine, off, bytes);
 }
 
-mla_status_t mlai_info_reduce(mla_context_t *x, mlai_stream_t st, void *base, size_t off,
-                              int32_t *info)
-{
-    MLAI_TRY(gather_item(x, st, base, off, sizeof *info, info));
-    return MLAI_BE(x, info_first, st, x->comm->nranks, (int32_t *)((char *)base + off), info);
-}
-
 mla_status_t mlai_sum_reduce(mla_context_t *x, mlai_stream_t st, void *base, size_t off,
                              double *value)
 {

@@ -264,7 +264,7 @@ static mla_status_t reserve(syevd_t *f, void **work)
     f->diag = malloc(2 * count * sizeof *f->diag);
     mla_status_t st = MLA_OK;
     if (!f->diag) st = mlai_fail(&f->x->err, MLA_NOMEM, "out of host memory");
-    MLAI_TRY(MLAI_COMM(f->x, agree, st));
+    MLAI_TRY(mlai_agree(f->x, st));
     f->off = f->diag + count;
     mlai_space_t space = mlai_syevd_space(desc, f->d, f->z != NULL);
     MLAI_TRY(mlai_reserve(f->x, space.work, space.window, work, &f->base));

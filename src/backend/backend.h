@@ -94,9 +94,6 @@ typedef struct mlai_backend_ops {
     mla_status_t (*sum_blocks)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
                                int64_t n, int nblk, const void *in, int64_t ldin, int64_t stride,
                                void *out, int64_t ldout);
-    /* *out := the least positive of in[0..count-1], or 0. */
-    mla_status_t (*info_first)(mlai_backend_t *be, mlai_stream_t st, int count, const int32_t *in,
-                               int32_t *out);
     /* a := NaN (complex: NaN + NaN i) if *info != 0. */
     mla_status_t (*nan_if)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
                            const int32_t *info, int64_t m, int64_t n, void *a, int64_t lda);

@@ -271,23 +271,6 @@ static void test_sum(mla_dtype_t dt, int64_t m, int64_t n)
     }
 }
 
-static void test_info(void)
-{
-    static const struct {
-        int32_t in[4], want;
-    } list[] = {{{0, 0, 0, 0}, 0}, {{0, 9, 0, 4}, 4}, {{7, 0, 8, 0}, 7}, {{0, 0, 0, 2}, 2}};
-    for (size_t k = 0; k < sizeof list / sizeof list[0]; k++) {
-        int32_t got = -1;
-        void *in = scalar(list[k].in, sizeof list[k].in), *out = scalar(&got, sizeof got);
-        BE(info_first, ST, 4, in, out);
-        fetch(out, &got, sizeof got);
-        cases++;
-        if (got != list[k].want) report("info_first", MLA_FLOAT64, "not the least positive");
-        be->ops->free(be, in);
-        be->ops->free(be, out);
-    }
-}
-
 static void test_nan_if(mla_dtype_t dt, int64_t m, int64_t n)
 {
     for (int32_t info = 0; info < 2; info++) {
@@ -529,7 +512,6 @@ int main(int argc, char **argv)
          "the backend");
     test_memory();
     test_events();
-    test_info();
     for (int t = 0; t < 4; t++) {
         mla_dtype_t dt = (mla_dtype_t)t;
         for (int i = 0; i < SIZES; i++) {

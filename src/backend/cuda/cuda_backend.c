@@ -191,7 +191,6 @@ static const mlai_backend_ops_t cuda_ops = {
     .transpose = mlai_cuda_transpose,
     .permute_rows = mlai_cuda_permute_rows,
     .sum_blocks = mlai_cuda_sum_blocks,
-    .info_first = mlai_cuda_info_first,
     .nan_if = mlai_cuda_nan_if,
     .log_diag = mlai_cuda_log_diag,
     .gemm = mlai_cuda_gemm,

@@ -129,7 +129,6 @@ MLAI_CUDA_OP(laset)
 MLAI_CUDA_OP(transpose)
 MLAI_CUDA_OP(permute_rows)
 MLAI_CUDA_OP(sum_blocks)
-MLAI_CUDA_OP(info_first)
 MLAI_CUDA_OP(nan_if)
 MLAI_CUDA_OP(log_diag)
 /* cuda_blas.c */

@@ -141,15 +141,6 @@ mla_status_t mlai_cuda_sum_blocks(mlai_backend_t *be, mlai_stream_t st, mla_dtyp
     return mlai_cuda_launch(c, st, MLAI_K_sum_blocks + (int)real, grid, &args);
 }
 
-mla_status_t mlai_cuda_info_first(mlai_backend_t *be, mlai_stream_t st, int count,
-                                  const int32_t *in, int32_t *out)
-{
-    mlai_cuda_t *c = mlai_cuda(be);
-    MLAI_CUDA_BEGIN(c);
-    mlai_info_first_args_t args = {in, out, count};
-    return mlai_cuda_launch(c, st, MLAI_K_info_first, (mlai_grid_t){.x = 1, .tx = 32}, &args);
-}
-
 mla_status_t mlai_cuda_log_diag(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
                                 const void *a, int64_t lda, double *acc)
 {

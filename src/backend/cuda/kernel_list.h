@@ -14,7 +14,6 @@
     X4(transpose)                    \
     X4(permute)                      \
     X2(sum_blocks)                   \
-    X1(info_first)                   \
     X4(log_diag)                     \
     X4(potrf_info)                   \
     /* trtri.cu */                   \

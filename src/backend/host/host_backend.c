@@ -147,17 +147,6 @@ static mla_status_t host_sum_blocks(mlai_backend_t *be, mlai_stream_t st, mla_dt
     return MLA_OK;
 }
 
-static mla_status_t host_info_first(mlai_backend_t *be, mlai_stream_t st, int count,
-                                    const int32_t *in, int32_t *out)
-{
-    (void)be, (void)st;
-    int32_t least = 0;
-    for (int k = 0; k < count; k++)
-        if (in[k] > 0 && (least == 0 || in[k] < least)) least = in[k];
-    *out = least;
-    return MLA_OK;
-}
-
 static mla_status_t host_nan_if(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
                                 const int32_t *info, int64_t m, int64_t n, void *a, int64_t lda)
 {
@@ -291,7 +280,6 @@ static const mlai_backend_ops_t host_ops = {
     .transpose = host_transpose,
     .permute_rows = host_permute_rows,
     .sum_blocks = host_sum_blocks,
-    .info_first = host_info_first,
     .nan_if = host_nan_if,
     .log_diag = host_log_diag,
     .gemm = host_gemm,

@@ -65,13 +65,6 @@ typedef struct mlai_sum_blocks_args {
     int32_t nblk, wide;
 } mlai_sum_blocks_args_t;
 
-/* info_first: *out := least positive of in[0 .. count-1], or 0. One warp. */
-typedef struct mlai_info_first_args {
-    const int32_t *in;
-    int32_t *out;
-    int64_t count;
-} mlai_info_first_args_t;
-
 /* Threads of log_diag and potrf_info, kernels of one block. */
 enum { MLAI_DIAG_THREADS = 256 };
 

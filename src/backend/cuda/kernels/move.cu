@@ -35,18 +35,6 @@ MLAI_DEVICE uint32_t row_position(const mlai_permute_args_t *a, uint32_t i)
     return mlai_slot_position(lc, nb, (uint32_t)a->full, (uint32_t)a->rest, p, s) + (jl - s * nb);
 }
 
-extern "C" __global__ void mlai_info_first(const mlai_info_first_args_t a)
-{
-    uint32_t least = 0xffffffffu; // as unsigned numbers: none
-    for (int64_t k = threadIdx.x; k < a.count; k += 32)
-        if (a.in[k] > 0 && (uint32_t)a.in[k] < least) least = (uint32_t)a.in[k];
-    for (int step = 16; step > 0; step /= 2) {
-        uint32_t other = __shfl_xor_sync(0xffffffffu, least, step);
-        if (other < least) least = other;
-    }
-    if (threadIdx.x == 0) *a.out = least == 0xffffffffu ? 0 : (int32_t)least;
-}
-
 #define MLAI_TEMPLATE "backend/cuda/kernels/move_tmpl.cuh"
 #include "backend/cuda/kernels/four_types.cuh"
 #undef MLAI_TEMPLATE
