@@ -339,9 +339,8 @@ CUresult cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)
 CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device)
 {
     ENTER();
-    contexts[device].device = device;
+    LOCKED(contexts[device].device = device; contexts[device].retained++);
     *context = &contexts[device];
-    LOCKED(contexts[device].retained++);
     fake_object(1);
     return CUDA_SUCCESS;
 }
