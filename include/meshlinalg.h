@@ -217,7 +217,7 @@ MLA_API MLA_NODISCARD mla_status_t mla_posv(mla_context_t *ctx, const mla_desc_t
 
 /* B^-1, in place and in full, both triangles, natural order.
  *   mla_potri   from the factor of mla_potrf (LAPACK potri).
- *   mla_poinv   from B itself, one sweep (Bientinesi, Gunter, van de Geijn 2008), n^3 flops.
+ *   mla_poinv   from B itself, mla_potrf and mla_potri in one call, n^3 flops.
  * A matrix that is not positive definite gives NaN (and info, logdet as mla_potrf). */
 MLA_API MLA_NODISCARD mla_status_t mla_potri(mla_context_t *ctx, const mla_desc_t *desc, void *a);
 MLA_API MLA_NODISCARD mla_status_t mla_poinv(mla_context_t *ctx, const mla_desc_t *desc, void *a,

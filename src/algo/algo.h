@@ -86,10 +86,11 @@ mlai_space_t mlai_potrs_space(const mla_desc_t *desc, const mlai_dist_t *d, mla_
 mla_status_t mlai_potrs(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
                         const void *a, mla_rhs_t rhs, int64_t nrhs, void *c, int64_t ldc);
 
-mlai_space_t mlai_poinv_space(const mla_desc_t *desc, const mlai_dist_t *d);
+mlai_space_t mlai_potri_space(const mla_desc_t *desc, const mlai_dist_t *d);
+mla_status_t mlai_potri(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a);
+/* mlai_potrf, then mlai_potri; takes the larger of their spaces. */
 mla_status_t mlai_poinv(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
                         double *logdet, int32_t *info);
-mla_status_t mlai_potri(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a);
 
 /* Householder reduction to tridiagonal form, Q^H B' Q = T with B' = B in elimination order. a:
  * rows in elimination order; out: with `keep`, reflector i below the diagonal of column i, for

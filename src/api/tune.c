@@ -48,8 +48,13 @@ mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nr
     switch (routine) {
     case MLA_POTRF: space = mlai_potrf_space(&full, &d); break;
     case MLA_POTRS: space = mlai_potrs_space(&full, &d, MLA_RHS_ROWS, nrhs); break;
-    case MLA_POTRI:
-    case MLA_POINV: space = mlai_poinv_space(&full, &d); break;
+    case MLA_POTRI: space = mlai_potri_space(&full, &d); break;
+    case MLA_POINV: {
+        space = mlai_potri_space(&full, &d);
+        mlai_space_t factor = mlai_potrf_space(&full, &d);
+        if (factor.window > space.window) space.window = factor.window;
+        break;
+    }
     case MLA_SYEVD: space = mlai_syevd_space(&full, &d, true); break;
     case MLA_SYEVD_VALUES: space = mlai_syevd_space(&full, &d, false); break;
     default:

@@ -27,6 +27,7 @@ static const char *const standard[] = {
     "potrf,posv,poinv,potri --n 0,1,2,5,7,13,33,64,100 --nb 0,3,16 --ranks 1,2,3,4,8",
     "potrf,posv,poinv,potri --n 150,201 --nb 0,32 --ranks 1,3,4 --kind cond:1e4,cluster",
     "potrf,posv,poinv,potri --type d,z --n 90 --nb 0,7 --ranks 2,3 --kind graded,onesplus",
+    "potrf,posv,poinv,potri --n 160 --nb 32 --ranks 1,3 --kind kernel:2,kernel:1000 --tol 0.1",
     "potrf,posv,poinv,potri --n 30,61 --nb 4,7 --ranks 1,2,3,8"
     " --kind indef:0,indef:-2,indef:-1,nan:0,nan:-2,nan:-1",
     "potrf,posv,poinv,potri --order natural --n 1,7,61 --nb 0,7 --ranks 1,2,3,8"

@@ -58,7 +58,7 @@ def inv(
     precision=None,
     return_info: bool = False,
 ):
-    """Inverse of a Hermitian positive definite matrix (LAPACK ``potrf`` + ``potri``, one sweep).
+    """Inverse of a Hermitian positive definite matrix (LAPACK ``potrf`` + ``potri``).
 
     Args:
       a, assume_a, lower, overwrite_a, mesh, spec, tile_size, precision: as in `solve`. With
