@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # ci/gpu.sh [-o DIR] [PART...]: builds on a GPU machine and runs PARTs of
 #
-#   build unit tester python mp sanitizer bench big demo          (default: the first five)
+#   build unit comm tester python mp sanitizer bench big demo     (default: the first six)
 #
 # with the Python, JAX, nvcc and CMake that are there; nothing is installed or fetched. Each part
 # has a time limit; a part that fails does not stop the others. DIR (default $OUT, else build/gpu-out)
@@ -11,7 +11,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${OUT:-build/gpu-out}
 if [ "${1:-}" = -o ]; then out=$2; shift 2; fi
-[ $# -gt 0 ] || set -- build unit tester python mp
+[ $# -gt 0 ] || set -- build unit comm tester python mp
 build=build/gpu
 logs=build/gpu-logs
 PYTHON=${PYTHON:-python3}
@@ -52,6 +52,12 @@ do_unit() {
     part unit 120 12 bash -c "bad=0; for u in $build/unit_*; do
         grep -q -e --device tests/c/\$(basename \$u).c || continue
         timeout -s KILL 100 \$u --device cuda || { bad=1; echo \$u failed; }; done; exit \$bad"
+}
+
+do_comm() {
+    part comm 120 12 bash -c "$build/unit_comm peer && $build/unit_meeting peer"
+    part comm-time 120 20 bash -c "for p in 2 4 8; do for bytes in 64 1000000 64000000; do
+        $build/unit_comm time \$p \$bytes; done; done | grep peer"
 }
 
 do_tester() {

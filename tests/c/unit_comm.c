@@ -6,7 +6,9 @@
  *
  *     unit_comm                 the test; GPUs only if there are any
  *     unit_comm peer [quick]    GPUs alone; fewer sizes
- *     unit_comm time P bytes    microseconds of a bcast and an allgather
+ *     unit_comm time P bytes [pieces]
+ *                               microseconds of a bcast and of an allgather; GPUs: of a bcast
+ * that goes in pieces from so many bytes on
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -458,30 +460,57 @@ static void test_names(void)
 
 /* ---- time -------------------------------------------------------------------------------- */
 
-static size_t time_bytes = 64;
+static size_t time_bytes, time_pieces;
+
+/* Seconds a round; of the host alone in *host. */
+static double time_rounds(ranks_self_t *self, bool gather, int rounds, double *host,
+                          mla_status_t *st)
+{
+    mla_comm_t *c = self->comm;
+    mlai_stream_t stream = self->stream[0];
+    if (*st == MLA_OK) *st = mla_comm_barrier(c);
+    double t = ranks_now();
+    for (int i = 0; i < rounds && *st == MLA_OK; i++)
+        *st = gather ? c->ops->allgather(c, stream, time_bytes, 2 * time_bytes, time_bytes,
+                                         &self->err)
+                     : c->ops->bcast(c, stream, 0, time_bytes, i % c->nranks, &self->err);
+    *host = (ranks_now() - t) / rounds;
+    if (*st == MLA_OK) *st = ranks_sync(self, 0);
+    return (ranks_now() - t) / rounds;
+}
 
 static void take_time(ranks_self_t *self)
 {
     void *base;
     mla_comm_t *c = self->comm;
-    mlai_error_t err = {.status = MLA_OK};
-    mlai_stream_t stream = self->stream[0];
-    size_t nranks = (size_t)c->nranks;
-    mla_status_t st = c->ops->window(c, (2 * nranks + 1) * time_bytes, &base, &err);
-    double t = ranks_now();
-    for (unsigned i = 0; i < self->seed && st == MLA_OK; i++) {
-        st = c->ops->bcast(c, stream, 0, time_bytes, (int)(i % nranks), &err);
-        if (st == MLA_OK)
-            st = c->ops->allgather(c, stream, time_bytes, 2 * time_bytes, time_bytes, &err);
-    }
-    double host = ranks_now() - t;
-    if (st == MLA_OK) st = ranks_sync(self, 0);
-    t = ranks_now() - t;
-    ranks_finish(self, st, &err);
+    size_t rounds = ((size_t)8 << 30) / (time_bytes + 1) / (size_t)c->nranks;
+    int n = rounds > 20000 ? 20000 : rounds < 20 ? 20 : (int)rounds;
+    double host[2], all[2];
+    if (self->cu && time_pieces > 0) ((mlai_peer_t *)(void *)c)->pieces = time_pieces;
+    mla_status_t st = c->ops->window(c, (2 + (size_t)c->nranks) * time_bytes, &base, &self->err);
+    for (int warm = 0; warm < 2; warm++)
+        for (int gather = 0; gather < 2; gather++)
+            all[gather] = time_rounds(self, gather, warm ? n : 20, &host[gather], &st);
+    ranks_finish(self, st, &self->err);
     if (st == MLA_OK && c->rank == 0)
-        printf("%s, %d ranks, %zu bytes: %.1f us for a bcast and an allgather (host %.1f)\n",
-               c->ops->name, c->nranks, time_bytes, 1e6 * t / self->seed,
-               1e6 * host / self->seed);
+        printf("%s, %d ranks, %zu bytes: bcast %.1f us, allgather %.1f us (host %.1f, %.1f)\n",
+               ranks_name[self->seed], c->nranks, time_bytes, 1e6 * all[0], 1e6 * all[1],
+               1e6 * host[0], 1e6 * host[1]);
+}
+
+static int time_all(int nranks, const bool *can)
+{
+    int bad = 0;
+    if (nranks < 1 || nranks > RANKS_MAX) return 2;
+    for (int kind = 0; kind < RANKS_KINDS; kind++) {
+        if (!can[kind]) continue;
+        const ranks_result_t *r =
+            ranks_run((ranks_kind_t)kind, nranks, -1, 60.0, (unsigned)kind, take_time);
+        if (r && r[0].status == MLA_OK) continue;
+        printf("%s: %s\n", ranks_name[kind], r ? r[0].why : "");
+        bad = 1;
+    }
+    return bad;
 }
 
 int main(int argc, char **argv)
@@ -490,13 +519,10 @@ int main(int argc, char **argv)
     for (int kind = 0; kind < RANKS_KINDS; kind++) can[kind] = ranks_can((ranks_kind_t)kind);
     bool quick = argc > 2 && strcmp(argv[2], "quick") == 0;
     if (argc > 1 && strcmp(argv[1], "peer") == 0) can[RANKS_THREADS] = can[RANKS_SHM] = false;
-    if (argc == 4 && strcmp(argv[1], "time") == 0) {
-        int nranks = atoi(argv[2]);
+    if (argc >= 4 && strcmp(argv[1], "time") == 0) {
         time_bytes = (size_t)atoll(argv[3]);
-        if (nranks < 1 || nranks > RANKS_MAX) return 2;
-        for (int kind = 0; kind < RANKS_KINDS; kind++)
-            if (can[kind]) ranks_run((ranks_kind_t)kind, nranks, -1, 30.0, 20000, take_time);
-        return 0;
+        time_pieces = argc > 4 ? (size_t)atoll(argv[4]) : 0;
+        return time_all(atoi(argv[2]), can);
     }
     test_names();
     for (int kind = 0; kind < RANKS_KINDS; kind++) {
