@@ -25,6 +25,6 @@ mla_status_t mlai_require(mla_context_t *ctx, bool condition, const char *name, 
 
 /* Largest n for which one rank leaves the eigenproblem to the vendor's routine, where the table
  * has one. */
-int64_t mlai_syevd_whole_limit(mla_dtype_t dt);
+int64_t mlai_syevd_whole_limit(void);
 
 #endif

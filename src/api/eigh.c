@@ -16,8 +16,7 @@ static mla_status_t check(mla_context_t *ctx, const mla_desc_t *full, const mlai
 /* One rank, and the vendor's routine for the whole matrix is faster. */
 static bool is_small(const mla_context_t *ctx, const mla_desc_t *full)
 {
-    return ctx->comm->nranks == 1 && ctx->be->ops->syevd &&
-           full->n <= mlai_syevd_whole_limit(full->dtype);
+    return ctx->comm->nranks == 1 && ctx->be->ops->syevd && full->n <= mlai_syevd_whole_limit();
 }
 
 mla_status_t mla_syevd(mla_context_t *ctx, const mla_desc_t *desc, void *a, void *w, void *z,

@@ -494,9 +494,13 @@ def sides_of(a, b, plan: Plan):
         raise ValueError(f"b must have {plan.n} rows as a has, got shape {b.shape}")
     dtype = jnp.result_type(a, b)
     split = not jnp.iscomplexobj(a) and jnp.issubdtype(dtype, jnp.complexfloating)
-    b, sides = _lie(b.astype(dtype), plan)
-    a = a.astype(jnp.finfo(dtype).dtype if split else dtype)
+    b, sides = _lie(_astype(b, dtype), plan)
+    a = _astype(a, jnp.finfo(dtype).dtype if split else dtype)
     return a, b, dataclasses.replace(sides, vector=b.ndim == 1, split=split)
+
+
+def _astype(x, dtype):
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def _lie(b, plan: Plan):

@@ -24,15 +24,17 @@ def solve_planned(a, b, plan: Plan, *, nb, fill, overwrite_a, overwrite_b, retur
     """`solve` for a matrix whose plan is made."""
     a, b, sides = sides_of(a, b, plan)
     call = Call(plan, nb, fill, sides, keep=overwrite_a)
-    info = jnp.int32(0)
     if b.size > 0:
         how = overwriting(plan, overwrite_a, overwrite_b)
         *_, x, info = run(_posv, call, a, b, **how)
-    else:  # no right-hand sides: there is still an info
-        x = b
-        if plan.n > 0 and return_info:
-            *_, info = run(_info, call, a, **overwriting(plan, overwrite_a))
-    return (x, info) if return_info else x
+        return (x, info) if return_info else x
+    if not return_info:
+        return b
+    # No right-hand sides: there is still an info.
+    info = jnp.int32(0)
+    if plan.n > 0:
+        *_, info = run(_info, call, a, **overwriting(plan, overwrite_a))
+    return b, info
 
 
 def solve(

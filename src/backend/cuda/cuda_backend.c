@@ -197,6 +197,7 @@ static const mlai_backend_ops_t cuda_ops = {
     .herk = mlai_cuda_herk,
     .trsm = mlai_cuda_trsm,
     .potrf_tile = mlai_cuda_potrf_tile,
+    .syevd = mlai_cuda_syevd,
     .trtri_tile = mlai_cuda_trtri_tile,
     .dc_leaves = mlai_cuda_dc_leaves,
     .dc_border = mlai_cuda_dc_border,

@@ -139,6 +139,7 @@ MLAI_CUDA_OP(trsm)
 MLAI_CUDA_OP(trtri_tile)
 /* cuda_solver.c */
 MLAI_CUDA_OP(potrf_tile)
+MLAI_CUDA_OP(syevd)
 /* cuda_dc.c */
 MLAI_CUDA_OP(dc_leaves)
 MLAI_CUDA_OP(dc_border)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/backend/cuda/cuda_solver.c: Cholesky factor of a tile by cuSOLVER. Nothing waits for the
- * device: cuSOLVER's info stays in device memory, where a kernel folds it into the caller's and
- * the factor becomes NaN if it says so. */
+ * src/backend/cuda/cuda_solver.c: Cholesky factor of a tile, and the eigenproblem of one rank, by
+ * cuSOLVER. The factor waits for nothing: cuSOLVER's info stays in device memory, where a kernel
+ * folds it into the caller's and the factor becomes NaN if it says so. */
 #include <stdlib.h>
 
 #include "backend/cuda/cuda_backend.h"
@@ -44,4 +44,26 @@ mla_status_t mlai_cuda_potrf_tile(mlai_backend_t *be, mlai_stream_t st, mla_dtyp
     mlai_grid_t one = {.x = 1, .tx = MLAI_DIAG_THREADS};
     MLAI_TRY(mlai_cuda_launch(c, st, MLAI_K_potrf_info + (int)dt, one, &args));
     return mlai_cuda_fill_nan(c, st, dt, MLAI_LOWER, status, n, n, a, lda);
+}
+
+mla_status_t mlai_cuda_syevd(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, bool vectors,
+                             int64_t n, void *a, int64_t lda, void *w, int32_t *info)
+{
+    mlai_cuda_t *c = mlai_cuda(be);
+    if (n <= 0) return MLA_OK;
+    MLAI_CUDA_BEGIN(c);
+    int which = mlai_cuda_which(c, st);
+    cusolverDnHandle_t h = c->solver_handle[which];
+    const cusolverEigMode_t mode =
+        vectors ? CUSOLVER_EIG_MODE_VECTOR : CUSOLVER_EIG_MODE_NOVECTOR;
+    const cublasFillMode_t lower = CUBLAS_FILL_MODE_LOWER;
+    cudaDataType type = type_of[dt], real = type_of[mlai_real(dt)];
+    size_t bytes = 0, host_bytes = 0;
+    void *work = NULL;
+    MLAI_TRY(MLAI_CUDA_SOLVER(c, cusolverDnXsyevd_bufferSize, h, c->params, mode, lower, n, type,
+                              a, lda, real, w, type, &bytes, &host_bytes));
+    MLAI_TRY(host_work(c, st, host_bytes));
+    MLAI_TRY(mlai_cuda_scratch(c, st, bytes, &work));
+    return MLAI_CUDA_SOLVER(c, cusolverDnXsyevd, h, c->params, mode, lower, n, type, a, lda, real,
+                            w, type, work, bytes, c->host_work, c->host_bytes, info);
 }
