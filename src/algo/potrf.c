@@ -239,7 +239,7 @@ mla_status_t mlai_potrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
         f.w[b].base = (char *)base + f.w[b].off;
     }
     // Columns of B that fit where the panels will be, at least one.
-    int64_t wcols = (int64_t)(2 * each / mlai_size_mat(f.n, 1, mlai_sizeof(f.dt)));
+    int64_t wcols = (int64_t)(2 * each / mlai_size_mat(mlai_max(1, f.n), 1, mlai_sizeof(f.dt)));
     mla_status_t st;
     MLAI_TRY_GOTO(st, MLAI_BE(x, zero, f.main, info, sizeof *info), done);
     // Before there are panels their place is scratch.
