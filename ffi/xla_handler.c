@@ -12,7 +12,8 @@
  *
  * A shard of A is [lc, ld] row-major, which is a column-major ld x lc block of columns of
  * B = A^T: the row-major caller of include/meshlinalg.h. What a routine overwrites is a result
- * aliased to its operand (input_output_aliases); XLA copies the operand when it is needed later.
+ * aliased to its operand (input_output_aliases); XLA copies the operand when it is needed later,
+ * and where it gives two buffers all the same, the handler does.
  * The last operand of every target is `where`, int32[2] = {group, rank}.
  *
  *   target                  operands   results                       (^ aliased)
@@ -27,7 +28,6 @@
  * Each has a twin for CUDA devices, mla_xla_..._cuda, registered under the same name.
  * logdet is eight bytes, f64[1] or u32[2]: a double also where JAX has none (x64 off).
  */
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -37,6 +37,7 @@
 
 #include "rendezvous.h"
 #include "xla_args.h"
+#include "xla_device.h"
 
 MLA_API xla_error_t *mla_xla_instantiate(xla_frame_t *frame);
 
@@ -151,31 +152,6 @@ static xla_error_t *get_instance(const xla_frame_t *frame, instance_t **instance
 
 /* ---- which rank this is ------------------------------------------------------------------ */
 
-/* Reads device memory after the work in `stream`: needed when a program was traced without
- * knowing its devices. XLA has made the device's context current. */
-static bool read_device(void *stream, void *host, const void *device, size_t bytes,
-                        mlai_xla_status_t *st)
-{
-    typedef int copy_fn(void *, uint64_t, size_t, void *);
-    typedef int sync_fn(void *);
-    void *lib = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
-    copy_fn *copy = NULL;
-    sync_fn *sync = NULL;
-    if (lib) {
-        *(void **)&copy = dlsym(lib, "cuMemcpyDtoHAsync_v2");
-        *(void **)&sync = dlsym(lib, "cuStreamSynchronize");
-    }
-    int result = -1;
-    if (copy && sync) {
-        result = copy(host, (uint64_t)(uintptr_t)device, bytes, stream);
-        if (result == 0) result = sync(stream);
-    }
-    if (lib) dlclose(lib);
-    if (result == 0) return true;
-    return mlai_xla_fail(st, XLA_INTERNAL, "cannot read the rank from the device (CUDA error %d)",
-                         result);
-}
-
 typedef struct place {
     int64_t run, instance, index;
     int rank, ordinal;
@@ -201,7 +177,7 @@ static bool find_rank(const mlai_xla_call_t *call, const xla_buffer_t *where, in
         index_rank[1] = (int32_t)((known - 1) & INT32_MAX);
         return true;
     }
-    if (!read_device(place->stream, index_rank, where->data, 2 * sizeof *index_rank, st))
+    if (!mlai_xla_read_device(place->stream, index_rank, where->data, 2 * sizeof *index_rank, st))
         return false;
     if (kept && index_rank[0] >= 0 && index_rank[1] >= 0)
         atomic_store(&instance->where[place->ordinal],
@@ -310,6 +286,7 @@ struct job {
     place_t place;
     mla_desc_t desc;
     int64_t nrhs;
+    int aliased; /* results 0, 1, .. are aliased to the last operands */
     void *in[MAX_IN], *out[MAX_OUT];
 };
 
@@ -463,6 +440,10 @@ static xla_error_t *handle(xla_frame_t *frame, mla_device_t device, const char *
     job.place.stream = stream.stream;
     if (!find_place(frame, routine, &job.call, instance, &job.place, &st))
         return raise_error(api, &st);
+    for (int i = 0; i < job.aliased; i++)
+        if (!mlai_xla_copy(device, job.place.stream, buf.in[nargs - job.aliased + i], buf.out[i],
+                           &st))
+            return raise_error(api, &st);
     job.call.table = NULL; // the frame's
     return device == MLA_HOST && job.call.nranks > 1 ? attend_later(frame, &job) : attend(&job);
 }
@@ -477,11 +458,9 @@ static bool same_shape(const job_t *job, const char *name, const xla_buffer_t *b
 
 static bool check_matrix(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
 { /* a -> result 0 */
+    job->aliased++;
     return mlai_xla_matrix(buf->in[0], job->routine, &job->call, &job->desc, st) &&
-           same_shape(job, "result 0", buf->out[0], buf->in[0], st) &&
-           (buf->out[0]->data == buf->in[0]->data ||
-            mlai_xla_fail(st, XLA_INVALID_ARGUMENT, "%s: result 0 must be aliased to the matrix",
-                          job->routine));
+           same_shape(job, "result 0", buf->out[0], buf->in[0], st);
 }
 
 static bool check_rhs(job_t *job, const buffers_t *buf, const xla_buffer_t *x,
@@ -493,8 +472,8 @@ static bool check_rhs(job_t *job, const buffers_t *buf, const xla_buffer_t *x,
         !same_shape(job, "x", x, c, st))
         return false;
     job->nrhs = c->dims[1];
-    return x->data == c->data ||
-           mlai_xla_fail(st, XLA_INVALID_ARGUMENT, "%s: x must be aliased to b", job->routine);
+    job->aliased++;
+    return true;
 }
 
 static bool check_logdet_info(job_t *job, const buffers_t *buf, int first, mlai_xla_status_t *st)

@@ -107,7 +107,7 @@ import jax, jax.numpy as jnp, numpy as np
 jax.config.update("jax_num_cpu_devices", 4)
 import meshlinalg as ml
 assert not jax.config.jax_enable_x64
-mesh = jax.make_mesh((4,), ("x",))
+mesh = jax.make_mesh((jax.device_count(),), ("x",))
 rows = jax.NamedSharding(mesh, jax.P("x", None))
 for dtype in (np.float32, np.complex64):
     n = 24
