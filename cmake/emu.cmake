@@ -66,14 +66,22 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
     add_dependencies(emu_${name} fake_cublas fake_cusolver fake_nvtx)
     list(APPEND names emu_${name})
   endforeach()
+  # The sanitizers see as much in fewer cases, which take them ten times longer.
+  if(MLA_SANITIZE)
+    set(sizes --type d,c --n 7,40 --nb 16)
+    set(most --most 70 --stride 67)
+  else()
+    set(sizes --n 7,33,70 --nb 0,16)
+    set(most --most 130 --stride 41)
+  endif()
   add_test(NAME emu_unit_backend COMMAND emu_unit_backend --device cuda)
   add_test(NAME emu_tester COMMAND emu_tester potrf,posv,poinv,potri --device cuda --ranks 1,3
-           --n 7,33,100 --nb 0,16 --kind rand,indef:4)
+           ${sizes} --kind rand,indef:4)
   # Ill-conditioned blocks, and wide enough for solves out of products.
   add_test(NAME emu_kernel COMMAND emu_tester potrf,posv --device cuda --type d,c --ranks 1 --n 700
            --nb 140 --kind kernel:2 --order natural)
   add_test(NAME emu_unit_trd COMMAND emu_unit_trd --device cuda --quick)
-  add_test(NAME emu_unit_stedc COMMAND emu_unit_stedc --device cuda --most 130 --stride 41)
+  add_test(NAME emu_unit_stedc COMMAND emu_unit_stedc --device cuda ${most})
   add_test(NAME emu_syevd COMMAND emu_tester syevd,syevj --device cuda --type d,c --ranks 1,3
            --n 3,35 --nb 0,7 --kind goe)
   set_tests_properties(emu_unit_backend emu_unit_trd emu_unit_stedc emu_tester emu_kernel emu_syevd
