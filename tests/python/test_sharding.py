@@ -124,6 +124,7 @@ def test_from_nowhere(n, types):
     check(a, b, jax.jit(lambda: everything(jnp.asarray(a) * 1, jnp.asarray(b), mesh=mesh))())
 
 
+@pytest.mark.skipif(jax.device_count() < 8, reason="8 devices")
 @pytest.mark.parametrize("types", TYPES)
 def test_from_one_device(types):
     """Committed to a device, and asked for on a mesh."""
@@ -189,6 +190,7 @@ def test_two_meshes_of_one_shape():
         assert x.sharding.device_set == set(layout.mesh().devices.flat)
 
 
+@pytest.mark.skipif(jax.device_count() < 8, reason="8 devices")
 def test_three_axes():
     a, b = spd(48), normal(48, seed=1)
     mesh = jax.make_mesh((2, 2, 2), ("x", "y", "z"))
