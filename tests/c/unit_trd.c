@@ -3,6 +3,8 @@
  * definition in double, for the four types.
  *
  *     unit_trd [--device host|cuda] [--ordinal 0] [--quick]
+ *     unit_trd --time N [--type s|d|c|z] [--device ...]      times of one rank, first columns of
+ * N
  *
  * A panel is reduced column by column by P ranks that live in this thread, one after the other,
  * over one window y. What does not count holds NaN: rows of padding, elements above the diagonal,
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "backend/backend.h"
 #include "check.h"
@@ -92,8 +95,8 @@ static panel_t panel_make(int64_t m, int64_t width)
                      .v = vec(m * width),
                      .w = vec(m * width),
                      .tau = vec(width),
-                     .d = calloc((size_t)width, sizeof(double)),
-                     .e = calloc((size_t)width, sizeof(double))};
+                     .d = calloc((size_t)width + 1, sizeof(double)),
+                     .e = calloc((size_t)width + 1, sizeof(double))};
 }
 
 static void panel_free(panel_t *p)
@@ -432,6 +435,8 @@ static void test_type(mla_dtype_t dt, bool quick)
     test_panel("goe", dt, 330, 16, 1, 0, quick ? 3 : 12, 2);
     test_panel("goe", dt, 601, 8, 3, 200, quick ? 2 : 7, 0);
     test_panel("goe", dt, 640, 64, 1, 5, quick ? 2 : 4, 0);
+    test_panel("goe", dt, 1100, 64, 1, 3, 2, 0); // chunks that no diagonal meets,
+    test_panel("goe", dt, 1101, 64, 2, 3, 1, 0); // and with odd leading dimension
     if (!quick) test_panel("goe", dt, 330, 70, 2, 21, 33, 6);
     if (!quick) test_panel("goe", dt, 640, 32, 2, 63, 32, 0);
     test_panel("identity", dt, 40, 4, 2, 3, 3, 1);
@@ -444,21 +449,95 @@ static void test_type(mla_dtype_t dt, bool quick)
     test_larft_diag(dt, 150);
 }
 
+/* ---- times --------------------------------------------------------------------------------- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Seconds of one column's two entries, on a matrix of zeros and a column of ones. */
+static void time_column(const mlai_trd_t *t, mla_dtype_t dt, int64_t j, double seconds[2])
+{
+    enum { TIMES = 20 };
+    for (int which = 0; which < 2; which++)
+        for (int k = -3; k < TIMES; k++) {
+            if (k == 0) {
+                BE(sync, ST);
+                seconds[which] = -now();
+            }
+            if (which == 0)
+                BE(hetrd_column, ST, dt, t, j);
+            else
+                BE(hetrd_product, ST, dt, t, j);
+            if (k == TIMES - 1) {
+                BE(sync, ST);
+                seconds[which] = (seconds[which] + now()) / TIMES;
+            }
+        }
+}
+
+static void run_times(mla_dtype_t dt, int64_t n)
+{
+    enum { WIDTH = 32 };
+    mlai_dist_t d = mlai_dist(n, n, n, 1, MLA_CYCLIC);
+    mlai_trd_t t = {.d = &d, .width = WIDTH, .lda = n, .ld = n, .stride = n + 1};
+    size_t es = mlai_sizeof(dt), column = mlai_size_mat(n + 1, 1, 16);
+    void *a, *scratch;
+    BE(alloc, mlai_size_mat(n, n, es), &a);
+    BE(alloc, mlai_trd_scratch(&d, dt), &scratch);
+    BE(alloc, mlai_size_mat(n, WIDTH, es), &t.v);
+    BE(alloc, mlai_size_mat(n, WIDTH, es), &t.w);
+    BE(alloc, column, &t.y);
+    BE(alloc, column, &t.tau);
+    BE(alloc, column, (void **)&t.diag);
+    BE(alloc, column, (void **)&t.off);
+    t.a = a;
+    t.scratch = scratch;
+    BE(zero, ST, a, mlai_size_mat(n, n, es));
+    BE(zero, ST, t.y, column);
+    BE(zero, ST, t.tau, column);
+    BE(laset, ST, dt, MLAI_FULL, n, WIDTH, 1.0, 1.0, t.v, n);
+    BE(laset, ST, dt, MLAI_FULL, n, WIDTH, 0.0, 0.0, t.w, n);
+    BE(hetrd_column, ST, dt, &t, 0);
+    double bytes = (double)n * (double)n / 2 * (double)es;
+    for (int64_t j = 0; j < WIDTH; j += WIDTH - 1) {
+        double seconds[2];
+        time_column(&t, dt, j, seconds);
+        printf("type %c, n = %lld, column %lld: column %.1f us, product %.1f us, %.0f GB/s\n",
+               "sdcz"[dt], (long long)n, (long long)j, seconds[0] * 1e6, seconds[1] * 1e6,
+               bytes / seconds[1] * 1e-9);
+    }
+    void *dev[] = {a, scratch, t.v, t.w, t.y, t.tau, t.diag, t.off};
+    for (size_t k = 0; k < sizeof dev / sizeof *dev; k++) be->ops->free(be, dev[k]);
+}
+
 int main(int argc, char **argv)
 {
     mla_context_options_t options = MLA_CONTEXT_OPTIONS_INIT;
     bool quick = false;
+    int64_t time_n = 0;
+    int type = 1;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (!strcmp(argv[i], "--quick")) quick = true;
         if (!strcmp(argv[i], "--device")) options.device = value[0] == 'c' ? MLA_CUDA : MLA_HOST;
         if (!strcmp(argv[i], "--ordinal")) options.ordinal = atoi(value);
+        if (!strcmp(argv[i], "--time")) time_n = atoll(value);
+        if (!strcmp(argv[i], "--type") && *value && strchr("sdcz", *value))
+            type = (int)(strchr("sdcz", *value) - "sdcz");
     }
     must(options.device == MLA_CUDA ? mlai_backend_create_cuda(&options, &error, &be)
                                     : mlai_backend_create_host(&options, &error, &be),
          "create");
-    for (int dt = 0; dt < 4; dt++) test_type((mla_dtype_t)dt, quick);
+    if (time_n > 0)
+        run_times((mla_dtype_t)type, time_n);
+    else
+        for (int dt = 0; dt < 4; dt++) test_type((mla_dtype_t)dt, quick);
     be->ops->free_backend(be);
+    if (time_n > 0) return 0;
     printf("unit_trd: %d cases, %d failed\n", cases, failures);
     return failures != 0;
 }
