@@ -4,5 +4,5 @@
 source "$(dirname "$0")/env.sh"
 command -v clang-tidy >/dev/null || die 'clang-tidy is not on PATH'
 ci/configure.sh clang >/dev/null
-ci/c_files.sh | grep -E '^(src|ffi)/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy -quiet -p build/clang
+ci/c_files.sh | grep -E '^(src|ffi)/.*\.c$' | xargs -P "$(nproc --all)" -n 4 clang-tidy -quiet -p build/clang
 echo 'clang-tidy: ok'
