@@ -5,6 +5,7 @@
 #define RANKS_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "comm/comm.h"
 #include "dl/cuda_dl.h"
@@ -63,5 +64,17 @@ mla_status_t ranks_copy(ranks_self_t *self, int st, void *dst, const void *src, 
 mla_status_t ranks_upload(ranks_self_t *self, void *dst, const void *host, size_t bytes);
 mla_status_t ranks_download(ranks_self_t *self, void *host, const void *src, size_t bytes);
 mla_status_t ranks_sync(ranks_self_t *self, int st);
+
+/* Counts a condition in the program's `passed` and `failed`; the first failures are printed. */
+#define CHECK(cond, ...)                                   \
+    do {                                                   \
+        if (cond) {                                        \
+            passed++;                                      \
+        } else if (failed++ < 10) {                        \
+            printf("FAIL line %d: %s: ", __LINE__, #cond); \
+            printf(__VA_ARGS__);                           \
+            printf("\n");                                  \
+        }                                                  \
+    } while (0)
 
 #endif

@@ -25,17 +25,6 @@
 
 static int passed, failed;
 
-#define CHECK(cond, ...)                                   \
-    do {                                                   \
-        if (cond) {                                        \
-            passed++;                                      \
-        } else if (failed++ < 10) {                        \
-            printf("FAIL line %d: %s: ", __LINE__, #cond); \
-            printf(__VA_ARGS__);                           \
-            printf("\n");                                  \
-        }                                                  \
-    } while (0)
-
 /* ---- random sequences ----------------------------------------------------------------------
  * Each stream of a rank has two regions of the window for itself. What a step sends is copied
  * there from memory of the rank that was filled before, what it receives is copied away, and all

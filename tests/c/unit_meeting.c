@@ -18,17 +18,6 @@ enum { CALLS = 24, FAILS = 7, LATE = 9, RELEASES = 12, BAD = 1 };
 
 static int passed, failed;
 
-#define CHECK(cond, ...)                                   \
-    do {                                                   \
-        if (cond) {                                        \
-            passed++;                                      \
-        } else if (failed++ < 10) {                        \
-            printf("FAIL line %d: %s: ", __LINE__, #cond); \
-            printf(__VA_ARGS__);                           \
-            printf("\n");                                  \
-        }                                                  \
-    } while (0)
-
 /* Number of the first byte that is wrong, or -1; a status in *st. */
 static int gather(ranks_self_t *self, mla_comm_t *c, int call, mla_status_t *st)
 {
