@@ -83,8 +83,8 @@ static mla_status_t run(const job_t *j)
     if (!strcmp(j->name, "herk"))
         return BE(herk, st, j->dt, j->op, j->n, j->k, 1.0, j->a, j->ld, 0.0, j->b, j->ld);
     if (!strcmp(j->name, "trsm"))
-        return BE(trsm, st, j->dt, j->side, j->op, j->m, j->n, 1.0, j->a, j->ld, j->b,
-                  mlai_max(1, j->m));
+        return BE(trsm, st, j->dt, j->side, MLAI_LOWER, j->op, MLAI_NONUNIT, j->m, j->n, 1.0,
+                  j->a, j->ld, j->b, mlai_max(1, j->m));
     if (!strcmp(j->name, "trtri_tile"))
         return BE(trtri_tile, st, j->dt, j->n, j->a, j->ld, j->b, j->ld);
     MLAI_TRY(BE(lacpy, st, j->dt, MLAI_FULL, j->n, j->n, j->a, j->ld, j->b, j->ld));

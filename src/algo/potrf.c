@@ -112,8 +112,8 @@ static mla_status_t factor_panel(potrf_t *f, panel_t *w, int64_t k)
     void *a21 = mlai_at(f->a, f->dt, f->ld, row + width, jl);
     MLAI_TRY(MLAI_BE(x, potrf_tile, f->side, f->dt, width, a11, f->ld,
                      x->comm->rank * f->d->lc + jl, f->info));
-    MLAI_TRY(MLAI_BE(x, trsm, f->side, f->dt, MLAI_RIGHT, MLAI_C, w->m, width, 1.0, a11, f->ld,
-                     a21, f->ld));
+    MLAI_TRY(MLAI_BE(x, trsm, f->side, f->dt, MLAI_RIGHT, MLAI_LOWER, MLAI_C, MLAI_NONUNIT, w->m,
+                     width, 1.0, a11, f->ld, a21, f->ld));
     // Everyone has read what this buffer held before.
     MLAI_TRY(MLAI_COMM(x, reuse, f->side, w->seq));
     MLAI_TRY(

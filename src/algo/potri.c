@@ -92,8 +92,8 @@ static mla_status_t finish_column(potri_t *f, half_t *h, int64_t k)
     void *d21 = mlai_at(f->a, f->dt, f->ld, row + w, jl);
     MLAI_TRY(MLAI_COMM(x, reuse, f->side, h->seq));
     MLAI_TRY(MLAI_BE(x, trtri_tile, f->side, f->dt, w, d11, f->ld, h->base, h->ld));
-    MLAI_TRY(MLAI_BE(x, trsm, f->side, f->dt, MLAI_RIGHT, MLAI_N, below, w, 1.0, d11, f->ld, d21,
-                     f->ld));
+    MLAI_TRY(MLAI_BE(x, trsm, f->side, f->dt, MLAI_RIGHT, MLAI_LOWER, MLAI_N, MLAI_NONUNIT, below,
+                     w, 1.0, d11, f->ld, d21, f->ld));
     MLAI_TRY(MLAI_BE(x, lacpy, f->side, f->dt, MLAI_FULL, w, w, h->base, h->ld, d11, f->ld));
     return MLAI_BE(x, lacpy, f->side, f->dt, MLAI_FULL, below, w, d21, f->ld,
                    mlai_at(h->base, f->dt, h->ld, w, 0), h->ld);

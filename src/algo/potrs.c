@@ -88,8 +88,8 @@ static mla_status_t push(potrs_t *f, int64_t t)
     void *y = col(f, f->x_off, row);
     MLAI_TRY(MLAI_BE(x, sum_blocks, f->st, f->dt, f->nrhs, w, x->comm->nranks, f->base + f->g_off,
                      f->nrhs, f->nrhs * w, y, f->nrhs));
-    MLAI_TRY(MLAI_BE(x, trsm, f->st, f->dt, MLAI_RIGHT, MLAI_C, f->nrhs, w, 1.0,
-                     mlai_at(f->a, f->dt, f->lda, row, jl), f->lda, y, f->nrhs));
+    MLAI_TRY(MLAI_BE(x, trsm, f->st, f->dt, MLAI_RIGHT, MLAI_LOWER, MLAI_C, MLAI_NONUNIT, f->nrhs,
+                     w, 1.0, mlai_at(f->a, f->dt, f->lda, row, jl), f->lda, y, f->nrhs));
     return MLAI_BE(x, gemm, f->st, f->dt, MLAI_N, MLAI_C, f->nrhs, below, w, -1.0, y, f->nrhs,
                    mlai_at(f->a, f->dt, f->lda, row + w, jl), f->lda, 1.0,
                    col(f, f->s_off, row + w), f->nrhs);
@@ -107,8 +107,9 @@ static mla_status_t pull(potrs_t *f, int64_t t)
         MLAI_TRY(MLAI_BE(x, gemm, f->st, f->dt, MLAI_N, MLAI_N, f->nrhs, w, below, -1.0,
                          col(f, f->x_off, row + w), f->nrhs,
                          mlai_at(f->a, f->dt, f->lda, row + w, jl), f->lda, 1.0, xt, f->nrhs));
-        MLAI_TRY(MLAI_BE(x, trsm, f->st, f->dt, MLAI_RIGHT, MLAI_N, f->nrhs, w, 1.0,
-                         mlai_at(f->a, f->dt, f->lda, row, jl), f->lda, xt, f->nrhs));
+        MLAI_TRY(MLAI_BE(x, trsm, f->st, f->dt, MLAI_RIGHT, MLAI_LOWER, MLAI_N, MLAI_NONUNIT,
+                         f->nrhs, w, 1.0, mlai_at(f->a, f->dt, f->lda, row, jl), f->lda, xt,
+                         f->nrhs));
     }
     MLAI_TRY(MLAI_COMM(x, bcast, f->st, f->x_off + mlai_size_mat(f->nrhs, row, es),
                        mlai_size_mat(f->nrhs, w, es), owner));

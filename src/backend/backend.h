@@ -26,6 +26,7 @@ typedef struct mlai_backend mlai_backend_t;
 typedef enum mlai_op { MLAI_N = 'N', MLAI_T = 'T', MLAI_C = 'C' } mlai_op_t;
 typedef enum mlai_uplo { MLAI_LOWER = 'L', MLAI_UPPER = 'U', MLAI_FULL = 'A' } mlai_uplo_t;
 typedef enum mlai_side { MLAI_LEFT = 'L', MLAI_RIGHT = 'R' } mlai_side_t;
+typedef enum mlai_diag { MLAI_NONUNIT = 'N', MLAI_UNIT = 'U' } mlai_diag_t;
 
 /* A panel of the reduction to tridiagonal form (hetrd.c; LAPACK latrd with uplo = 'L'): `width`
  * columns from position `first` on. v, w and the panel's scratch have a row for each position
@@ -111,10 +112,11 @@ typedef struct mlai_backend_ops {
     mla_status_t (*herk)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, mlai_op_t op,
                          int64_t n, int64_t k, double alpha, const void *a, int64_t lda,
                          double beta, void *c, int64_t ldc);
-    /* b (m x n) := alpha op(a)^-1 b or alpha b op(a)^-1, a lower triangular, non-unit. */
+    /* b (m x n) := alpha op(a)^-1 b or alpha b op(a)^-1, a lower or upper triangular; MLAI_UNIT:
+     * with ones on the diagonal, whatever is stored there. */
     mla_status_t (*trsm)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, mlai_side_t side,
-                         mlai_op_t op, int64_t m, int64_t n, double alpha, const void *a,
-                         int64_t lda, void *b, int64_t ldb);
+                         mlai_uplo_t uplo, mlai_op_t op, mlai_diag_t diag, int64_t m, int64_t n,
+                         double alpha, const void *a, int64_t lda, void *b, int64_t ldb);
 
     /* -- tiles (n at most a tile width) */
     /* a := its lower Cholesky factor; the strict upper triangle is not referenced. On failure

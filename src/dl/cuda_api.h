@@ -184,6 +184,7 @@
     VAL(CUBLAS_SIDE_LEFT, 0)                                                                     \
     VAL(CUBLAS_SIDE_RIGHT, 1)                                                                    \
     VAL(CUBLAS_DIAG_NON_UNIT, 0)                                                                 \
+    VAL(CUBLAS_DIAG_UNIT, 1)                                                                     \
     VAL(CUBLAS_COMPUTE_32F, 68)                                                                  \
     VAL(CUBLAS_COMPUTE_64F, 70)                                                                  \
     VAL(CUBLAS_GEMM_DEFAULT, -1)                                                                 \

@@ -150,9 +150,10 @@ static mla_status_t fault_comm(const char *op, mlai_error_t *err)
         int64_t k, double alpha, const void *a, int64_t lda, double beta, void *c, int64_t ldc), \
        (be, st, dt, op, n, k, alpha, a, lda, beta, c, ldc))                                      \
     XX(trsm,                                                                                     \
-       (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, mlai_side_t side, mlai_op_t op,   \
-        int64_t m, int64_t n, double alpha, const void *a, int64_t lda, void *b, int64_t ldb),   \
-       (be, st, dt, side, op, m, n, alpha, a, lda, b, ldb))                                      \
+       (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, mlai_side_t side,                 \
+        mlai_uplo_t uplo, mlai_op_t op, mlai_diag_t diag, int64_t m, int64_t n, double alpha,    \
+        const void *a, int64_t lda, void *b, int64_t ldb),                                       \
+       (be, st, dt, side, uplo, op, diag, m, n, alpha, a, lda, b, ldb))                          \
     XX(potrf_tile,                                                                               \
        (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t n, void *a, int64_t lda,  \
         int64_t first, int32_t *info),                                                           \

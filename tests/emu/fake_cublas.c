@@ -167,20 +167,20 @@ RANK_K(cublasZherk_v2_64, CUDA_C_64F, double, cuDoubleComplex)
  */
 
 typedef struct solve {
-    int type, right, op;
+    int type, right, lower, unit, op;
     int64_t m, n, lda, ldb;
     fake_z alpha;
     const void *a;
     void *b;
 } solve_t;
 
-/* One vector of B at a time: op(L) x = alpha b, or, from the right, op(L)^T x = alpha b. */
+/* One vector of B at a time: op(A) x = alpha b, or, from the right, op(A)^T x = alpha b. */
 static void run_solve(void *args)
 {
     const solve_t *s = args;
     int64_t order = s->right ? s->n : s->m, vectors = s->right ? s->m : s->n;
     int64_t step = s->right ? s->ldb : 1, next = s->right ? 1 : s->ldb;
-    int forward = (s->op == CUBLAS_OP_N) != s->right;
+    int forward = ((s->op == CUBLAS_OP_N) != s->right) == s->lower;
     for (int64_t v = 0; v < vectors; v++)
         for (int64_t q = 0; q < order; q++) {
             int64_t i = forward ? q : order - 1 - q;
@@ -191,7 +191,7 @@ static void run_solve(void *args)
                                     : at(s->type, s->op, s->a, s->lda, i, k);
                 x -= l * fake_get(s->type, s->b, k * step + v * next);
             }
-            x /= at(s->type, s->op, s->a, s->lda, i, i);
+            if (!s->unit) x /= at(s->type, s->op, s->a, s->lda, i, i);
             fake_put(s->type, s->b, i * step + v * next, x);
         }
 }
@@ -203,10 +203,11 @@ static cublasStatus_t triangular(cublasHandle_t handle, int type, int side, cubl
 {
     ENTER(handle);
     int right = side == CUBLAS_SIDE_RIGHT;
-    if (uplo != CUBLAS_FILL_MODE_LOWER || diag != CUBLAS_DIAG_NON_UNIT || lda < (right ? n : m) ||
-        ldb < m)
+    int lower = uplo == CUBLAS_FILL_MODE_LOWER, unit = diag == CUBLAS_DIAG_UNIT;
+    if ((!lower && uplo != CUBLAS_FILL_MODE_UPPER) || (!unit && diag != CUBLAS_DIAG_NON_UNIT) ||
+        lda < (right ? n : m) || ldb < m)
         return INVALID;
-    solve_t s = {type, right, op, m, n, lda, ldb, fake_get(type, alpha, 0), a, b};
+    solve_t s = {type, right, lower, unit, op, m, n, lda, ldb, fake_get(type, alpha, 0), a, b};
     fake_enqueue(handle->stream, run_solve, &s, sizeof s);
     return CUBLAS_STATUS_SUCCESS;
 }

@@ -174,8 +174,8 @@ mla_status_t mlai_cuda_gemm_batch(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t 
 
 /* trsm by cuBLAS; the context is current. */
 mla_status_t mlai_cuda_trsm_vendor(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt,
-                                   mlai_side_t side, mlai_op_t op, int64_t m, int64_t n,
-                                   double alpha, const void *a, int64_t lda, void *b,
-                                   int64_t ldb);
+                                   mlai_side_t side, mlai_uplo_t uplo, mlai_op_t op,
+                                   mlai_diag_t diag, int64_t m, int64_t n, double alpha,
+                                   const void *a, int64_t lda, void *b, int64_t ldb);
 
 #endif

@@ -90,28 +90,25 @@ mla_status_t mlai_cuda_herk(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt
 }
 
 mla_status_t mlai_cuda_trsm_vendor(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt,
-                                   mlai_side_t side, mlai_op_t op, int64_t m, int64_t n,
-                                   double alpha, const void *a, int64_t lda, void *b, int64_t ldb)
+                                   mlai_side_t side, mlai_uplo_t uplo, mlai_op_t op,
+                                   mlai_diag_t diag, int64_t m, int64_t n, double alpha,
+                                   const void *a, int64_t lda, void *b, int64_t ldb)
 {
     cublasHandle_t h = handle_of(c, st);
     cublasSideMode_t s = side == MLAI_LEFT ? CUBLAS_SIDE_LEFT : CUBLAS_SIDE_RIGHT;
     cublasOperation_t o = op_of(dt, op);
     scalar_t al = scalar_of(dt, alpha);
     const void *scale = &al;
-    const cublasFillMode_t lower = CUBLAS_FILL_MODE_LOWER;
-    const cublasDiagType_t diag = CUBLAS_DIAG_NON_UNIT;
+    cublasFillMode_t u = uplo == MLAI_LOWER ? CUBLAS_FILL_MODE_LOWER : CUBLAS_FILL_MODE_UPPER;
+    cublasDiagType_t q = diag == MLAI_UNIT ? CUBLAS_DIAG_UNIT : CUBLAS_DIAG_NON_UNIT;
     switch (dt) {
     case MLA_FLOAT32:
-        return MLAI_CUDA_BLAS(c, cublasStrsm_v2_64, h, s, lower, o, diag, m, n, scale, a, lda, b,
-                              ldb);
+        return MLAI_CUDA_BLAS(c, cublasStrsm_v2_64, h, s, u, o, q, m, n, scale, a, lda, b, ldb);
     case MLA_FLOAT64:
-        return MLAI_CUDA_BLAS(c, cublasDtrsm_v2_64, h, s, lower, o, diag, m, n, scale, a, lda, b,
-                              ldb);
+        return MLAI_CUDA_BLAS(c, cublasDtrsm_v2_64, h, s, u, o, q, m, n, scale, a, lda, b, ldb);
     case MLA_COMPLEX64:
-        return MLAI_CUDA_BLAS(c, cublasCtrsm_v2_64, h, s, lower, o, diag, m, n, scale, a, lda, b,
-                              ldb);
+        return MLAI_CUDA_BLAS(c, cublasCtrsm_v2_64, h, s, u, o, q, m, n, scale, a, lda, b, ldb);
     case MLA_COMPLEX128: break;
     }
-    return MLAI_CUDA_BLAS(c, cublasZtrsm_v2_64, h, s, lower, o, diag, m, n, scale, a, lda, b,
-                          ldb);
+    return MLAI_CUDA_BLAS(c, cublasZtrsm_v2_64, h, s, u, o, q, m, n, scale, a, lda, b, ldb);
 }

@@ -19,8 +19,9 @@
  * exp(-25 |x - y|^2) + 1e-13 on 1024 points, L_jj of 128 columns); with it the residual is that
  * of substitution. m n^2 + 640 m n flops.
  *
- * Few rows from the right, n x n triangle: they are transposed, so that the triangle is read the
- * way that cuBLAS does best. Otherwise cuBLAS. */
+ * An upper triangle is brought to a lower one first, by transposition. Few rows from the right, n
+ * x n triangle: they are transposed, so that the triangle is read the way that cuBLAS does best.
+ * Otherwise cuBLAS. */
 #include "backend/cuda/cuda_backend.h"
 
 enum { WIDTH = 128, GROUP = 16384 };
@@ -93,7 +94,9 @@ typedef struct solve {
     mlai_stream_t st;
     mla_dtype_t dt;
     mlai_side_t side;
+    mlai_uplo_t uplo;
     mlai_op_t op;
+    mlai_diag_t diag;
     int64_t m, n; /* of b */
     double alpha;
     const void *a;
@@ -142,10 +145,31 @@ static mla_status_t solve_block(const solve_t *s, int64_t i, int64_t w)
     return apply(s, rows, cols, w, 1.0, s->t, ldt, inverse, order, 1.0, bi, ldb);
 }
 
+/* s->l := the triangle, or for an upper one its transpose such that op is of it; 1 on the
+ * diagonal if that is what counts; zeros above. */
+static mla_status_t copy_triangle(solve_t *s, int64_t order)
+{
+    mlai_backend_t *be = &s->c->base;
+    if (s->uplo == MLAI_LOWER) {
+        MLAI_TRY(mlai_cuda_lacpy(be, s->st, s->dt, MLAI_LOWER, order, order, s->a, s->lda, s->l,
+                                 order));
+    } else {
+        mlai_op_t turn = s->op == MLAI_T ? MLAI_T : MLAI_C;
+        MLAI_TRY(
+            mlai_cuda_transpose(be, s->st, s->dt, turn, order, order, s->a, s->lda, s->l, order));
+        s->op = s->op == MLAI_N ? MLAI_C : MLAI_N;
+    }
+    s->a = s->l;
+    s->lda = order;
+    if (s->diag == MLAI_UNIT)
+        return mlai_cuda_laset(be, s->st, s->dt, MLAI_UPPER, order, order, 0.0, 1.0, s->l, order);
+    return mlai_cuda_laset(be, s->st, s->dt, MLAI_UPPER, order - 1, order - 1, 0.0, 0.0,
+                           mlai_at(s->l, s->dt, order, 0, 1), order);
+}
+
 /* s->l, s->w and s->t for groups of `group` rows (left: columns) of b. */
 static mla_status_t prepare(solve_t *s, int64_t order, int64_t group)
 {
-    mlai_backend_t *be = &s->c->base;
     bool left = s->side == MLAI_LEFT;
     s->ldt = left ? WIDTH : mlai_ceil_div(group, 16) * 16; // whole words in every column
     size_t es = mlai_sizeof(s->dt), pairs = pair_bytes(order, WIDTH, s->dt);
@@ -157,19 +181,18 @@ static mla_status_t prepare(solve_t *s, int64_t order, int64_t group)
     s->l = scratch;
     s->w = s->l + square;
     s->t = s->w + square;
-    MLAI_TRY(mlai_cuda_laset(be, s->st, s->dt, MLAI_FULL, order, order, 0.0, 0.0, s->l, order));
-    MLAI_TRY(
-        mlai_cuda_lacpy(be, s->st, s->dt, MLAI_LOWER, order, order, s->a, s->lda, s->l, order));
+    MLAI_TRY(copy_triangle(s, order));
     return invert_blocks(s->c, s->st, s->dt, order, WIDTH, s->l, order, s->w, order, s->t);
 }
 
 /* Groups bound the scratch. */
 static mla_status_t solve_blocked(solve_t s)
 {
-    bool left = s.side == MLAI_LEFT, forward = left == (s.op == MLAI_N);
+    bool left = s.side == MLAI_LEFT;
     int64_t order = left ? s.m : s.n, others = left ? s.n : s.m;
     int64_t blocks = mlai_ceil_div(order, WIDTH), group = mlai_min(others, GROUP);
     MLAI_TRY(prepare(&s, order, group));
+    bool forward = left == (s.op == MLAI_N);
     char *b = s.b;
     for (int64_t g = 0; g < others; g += group) {
         s.b = mlai_at(b, s.dt, s.ldb, left ? 0 : g, left ? g : 0);
@@ -182,7 +205,7 @@ static mla_status_t solve_blocked(solve_t s)
     return MLA_OK;
 }
 
-/* X op(L) = B is op(L)^T X^T = B^T; for op MLAI_C transposed with conjugation, L X^H = B^H. */
+/* X op(A) = B is op(A)^T X^T = B^T; for op MLAI_C transposed with conjugation, A X^H = B^H. */
 static mla_status_t solve_transposed(solve_t s)
 {
     mlai_backend_t *be = &s.c->base;
@@ -191,23 +214,25 @@ static mla_status_t solve_transposed(solve_t s)
     mlai_op_t op = s.op == MLAI_N ? MLAI_T : MLAI_N;
     MLAI_TRY(mlai_cuda_scratch(s.c, s.st, mlai_size_mat(s.m, s.n, mlai_sizeof(s.dt)), &t));
     MLAI_TRY(mlai_cuda_transpose(be, s.st, s.dt, turn, s.m, s.n, s.b, s.ldb, t, s.n));
-    MLAI_TRY(mlai_cuda_trsm_vendor(s.c, s.st, s.dt, MLAI_LEFT, op, s.n, s.m, s.alpha, s.a, s.lda,
-                                   t, s.n));
+    MLAI_TRY(mlai_cuda_trsm_vendor(s.c, s.st, s.dt, MLAI_LEFT, s.uplo, op, s.diag, s.n, s.m,
+                                   s.alpha, s.a, s.lda, t, s.n));
     return mlai_cuda_transpose(be, s.st, s.dt, turn, s.n, s.m, t, s.n, s.b, s.ldb);
 }
 
 mla_status_t mlai_cuda_trsm(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
-                            mlai_side_t side, mlai_op_t op, int64_t m, int64_t n, double alpha,
-                            const void *a, int64_t lda, void *b, int64_t ldb)
+                            mlai_side_t side, mlai_uplo_t uplo, mlai_op_t op, mlai_diag_t diag,
+                            int64_t m, int64_t n, double alpha, const void *a, int64_t lda,
+                            void *b, int64_t ldb)
 {
     enum { MANY = 512, FEW = 32, ORDER_MOST = 2048 };
     mlai_cuda_t *c = mlai_cuda(be);
     if (m <= 0 || n <= 0) return MLA_OK;
     MLAI_CUDA_BEGIN(c);
     int64_t order = side == MLAI_LEFT ? m : n, others = side == MLAI_LEFT ? n : m;
-    solve_t s = {c, st, dt, side, op, m, n, alpha, a, lda, b, ldb, NULL, NULL, NULL, 0};
+    solve_t s = {c,     st, dt,  side, uplo, op,   diag, m,    n,
+                 alpha, a,  lda, b,    ldb,  NULL, NULL, NULL, 0};
     if (order >= WIDTH && order <= ORDER_MOST && others >= MANY && others >= 2 * order)
         return solve_blocked(s);
     if (side == MLAI_RIGHT && others <= FEW && order >= WIDTH) return solve_transposed(s);
-    return mlai_cuda_trsm_vendor(c, st, dt, side, op, m, n, alpha, a, lda, b, ldb);
+    return mlai_cuda_trsm_vendor(c, st, dt, side, uplo, op, diag, m, n, alpha, a, lda, b, ldb);
 }

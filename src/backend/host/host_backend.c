@@ -197,16 +197,17 @@ static mla_status_t host_herk(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t 
 }
 
 static mla_status_t host_trsm(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
-                              mlai_side_t side, mlai_op_t op, int64_t m, int64_t n, double alpha,
-                              const void *a, int64_t lda, void *b, int64_t ldb)
+                              mlai_side_t side, mlai_uplo_t uplo, mlai_op_t op, mlai_diag_t diag,
+                              int64_t m, int64_t n, double alpha, const void *a, int64_t lda,
+                              void *b, int64_t ldb)
 {
     (void)st;
     mlai_host_t *h = mlai_host(be);
     if (m == 0 || n == 0) return MLA_OK;
     MLAI_TRY(MLAI_HOST_FITS(be, m, n, lda, ldb));
     mlai_scalar_t al = mlai_scalar(dt, alpha);
-    char s = (char)side, t = (char)op;
-    MLAI_BLAS(h, trsm, dt, &s, "L", &t, "N", &m, &n, &al, a, &lda, b, &ldb, 1, 1, 1, 1);
+    char s = (char)side, u = (char)uplo, t = (char)op, d = (char)diag;
+    MLAI_BLAS(h, trsm, dt, &s, &u, &t, &d, &m, &n, &al, a, &lda, b, &ldb, 1, 1, 1, 1);
     return MLA_OK;
 }
 
