@@ -279,7 +279,9 @@ static void compare(problem_t *p, int rank, const panel_t *want, gen_z *first_v,
     for (int64_t j = 0; j < p->width; j++) {
         expect(p, "diag", cabs(d[p->first + j] - want->d[j]), tol);
         expect(p, "off", cabs(e[p->first + j] - want->e[j]), tol);
-        expect(p, "tau", cabs(tau[p->first + j] - want->tau[j]), tol);
+        // A short column has a reflector as inexact as its length is against that of the matrix.
+        double length = fabs(creal(want->e[j])), looser = length > 0 ? fmax(1, 1 / length) : 1;
+        expect(p, "tau", cabs(tau[p->first + j] - want->tau[j]), tol * looser);
     }
     for (int64_t j = 0; j < reflectors; j++)
         for (int64_t i = j + 1; i < m; i++) {
