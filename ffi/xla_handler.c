@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ffi/xla_handler.c: the targets that XLA calls, one a routine.
+ * ffi/xla_handler.c: what a call of any target goes through.
  *
  * A call: decode and check from data that is equal on all ranks; find the rank; meet the other
  * ranks; make a context; call the routine of the C library; leave. A failure before the meeting
@@ -10,23 +10,7 @@
  * own collectives, could hold all threads and stop for ever. So a rank of several gets a thread
  * of its own there, and XLA a future. On GPUs each device has its thread, and keeps the order.
  *
- * A shard of A is [lc, ld] row-major, which is a column-major ld x lc block of columns of
- * B = A^T: the row-major caller of include/meshlinalg.h. What a routine overwrites is a result
- * aliased to its operand (input_output_aliases); XLA copies the operand when it is needed later,
- * and where it gives two buffers all the same, the handler does.
- * The last operand of every target is `where`, int32[2] = {group, rank}.
- *
- *   target                  operands   results                       (^ aliased)
- *   mla_xla_potrf           a          f^a, logdet, info
- *   mla_xla_potrs           f, c       x^c
- *   mla_xla_posv            a, c       f^a, x^c, logdet, info
- *   mla_xla_potri           f          ainv^f
- *   mla_xla_poinv           a          ainv^a, logdet, info
- *   mla_xla_syevd           a          work^a, w, v, info
- *   mla_xla_syevd_values    a          work^a, w, info
- *
- * Each has a twin for CUDA devices, mla_xla_..._cuda, registered under the same name.
- * logdet is eight bytes, f64[1] or u32[2]: a double also where JAX has none (x64 off).
+ * What the targets are, and what each does, is in xla_targets.c.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -38,6 +22,7 @@
 #include "rendezvous.h"
 #include "xla_args.h"
 #include "xla_device.h"
+#include "xla_job.h"
 
 MLA_API xla_error_t *mla_xla_instantiate(xla_frame_t *frame);
 
@@ -152,13 +137,6 @@ static xla_error_t *get_instance(const xla_frame_t *frame, instance_t **instance
 
 /* ---- which rank this is ------------------------------------------------------------------ */
 
-typedef struct place {
-    int64_t run, instance, index;
-    int rank, ordinal;
-    void *stream;
-    bool local; /* all ranks of the group are devices of this process */
-} place_t;
-
 /* Group and rank of a GPU: from the table, else as read before, else from its memory. */
 static bool find_rank(const mlai_xla_call_t *call, const xla_buffer_t *where, int process,
                       instance_t *instance, const place_t *place, int32_t index_rank[2],
@@ -263,32 +241,6 @@ static void pool_free(void *user, void *ptr)
 }
 
 /* ---- one call ----------------------------------------------------------------------------- */
-
-enum { MAX_IN = 2, MAX_OUT = 4 };
-
-/* Operands and results while they are checked; XLA's memory. */
-typedef struct buffers {
-    const xla_buffer_t *in[MAX_IN], *out[MAX_OUT];
-} buffers_t;
-
-/* One rank's part of a call; nothing in it is XLA's memory but the data. */
-typedef struct job job_t;
-typedef bool check_fn(job_t *job, const buffers_t *buf, mlai_xla_status_t *st);
-typedef mla_status_t run_fn(mla_context_t *ctx, const job_t *job);
-
-struct job {
-    const xla_api_t *api;
-    xla_context_t *ctx;   /* valid until the handler returns */
-    xla_future_t *future; /* of a rank with a thread of its own */
-    const char *routine;
-    run_fn *run;
-    mlai_xla_call_t call;
-    place_t place;
-    mla_desc_t desc;
-    int64_t nrhs;
-    int aliased; /* results 0, 1, .. are aliased to the last operands */
-    void *in[MAX_IN], *out[MAX_OUT];
-};
 
 static int code_of(mla_status_t status)
 {
@@ -400,8 +352,8 @@ static xla_error_t *attend_later(xla_frame_t *frame, const job_t *job)
     return NULL;
 }
 
-static xla_error_t *handle(xla_frame_t *frame, mla_device_t device, const char *routine,
-                           int64_t nargs, int64_t nrets, check_fn *check, run_fn *run)
+xla_error_t *mlai_xla_handle(xla_frame_t *frame, mla_device_t device, const char *routine,
+                             int64_t nargs, int64_t nrets, check_fn *check, run_fn *run)
 {
     if (answer_metadata(frame)) return NULL;
     const xla_api_t *api = frame->api;
@@ -447,136 +399,3 @@ static xla_error_t *handle(xla_frame_t *frame, mla_device_t device, const char *
     job.call.table = NULL; // the frame's
     return device == MLA_HOST && job.call.nranks > 1 ? attend_later(frame, &job) : attend(&job);
 }
-
-/* ---- what each target expects and does ----------------------------------------------------- */
-
-static bool same_shape(const job_t *job, const char *name, const xla_buffer_t *b,
-                       const xla_buffer_t *like, mlai_xla_status_t *st)
-{
-    return mlai_xla_shape2(b, job->routine, name, like->dtype, like->dims[0], like->dims[1], st);
-}
-
-static bool check_matrix(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
-{ /* a -> result 0 */
-    job->aliased++;
-    return mlai_xla_matrix(buf->in[0], job->routine, &job->call, &job->desc, st) &&
-           same_shape(job, "result 0", buf->out[0], buf->in[0], st);
-}
-
-static bool check_rhs(job_t *job, const buffers_t *buf, const xla_buffer_t *x,
-                      mlai_xla_status_t *st)
-{ /* c -> x */
-    const xla_buffer_t *a = buf->in[0], *c = buf->in[1];
-    int64_t rows = job->call.rhs == MLA_RHS_ROWS ? a->dims[0] : job->call.n;
-    if (!mlai_xla_shape2(c, job->routine, "b", a->dtype, rows, -1, st) ||
-        !same_shape(job, "x", x, c, st))
-        return false;
-    job->nrhs = c->dims[1];
-    job->aliased++;
-    return true;
-}
-
-static bool check_logdet_info(job_t *job, const buffers_t *buf, int first, mlai_xla_status_t *st)
-{
-    const xla_buffer_t *logdet = buf->out[first], *info = buf->out[first + 1];
-    bool words = logdet->dtype == XLA_U32;
-    return mlai_xla_shape1(logdet, job->routine, "logdet", words ? XLA_U32 : XLA_F64,
-                           words ? 2 : 1, st) &&
-           mlai_xla_shape1(info, job->routine, "info", XLA_S32, 1, st);
-}
-
-static bool check_factor(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
-{ /* potrf, poinv */
-    return check_matrix(job, buf, st) && check_logdet_info(job, buf, 1, st);
-}
-
-static bool check_potrs(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
-{
-    return mlai_xla_matrix(buf->in[0], job->routine, &job->call, &job->desc, st) &&
-           check_rhs(job, buf, buf->out[0], st);
-}
-
-static bool check_posv(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
-{
-    return check_matrix(job, buf, st) && check_rhs(job, buf, buf->out[1], st) &&
-           check_logdet_info(job, buf, 2, st);
-}
-
-static bool check_values(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
-{
-    int real = mlai_xla_real(buf->in[0]->dtype);
-    return check_matrix(job, buf, st) &&
-           mlai_xla_shape1(buf->out[1], job->routine, "w", real, job->call.n, st) &&
-           mlai_xla_shape1(buf->out[2], job->routine, "info", XLA_S32, 1, st);
-}
-
-static bool check_vectors(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
-{
-    int real = mlai_xla_real(buf->in[0]->dtype);
-    return check_matrix(job, buf, st) &&
-           mlai_xla_shape1(buf->out[1], job->routine, "w", real, job->call.n, st) &&
-           same_shape(job, "v", buf->out[2], buf->in[0], st) &&
-           mlai_xla_shape1(buf->out[3], job->routine, "info", XLA_S32, 1, st);
-}
-
-static int64_t ldc(const job_t *job)
-{
-    return job->nrhs > 1 ? job->nrhs : 1;
-}
-
-static mla_status_t run_potrf(mla_context_t *ctx, const job_t *job)
-{
-    return mla_potrf(ctx, &job->desc, job->out[0], job->out[1], job->out[2]);
-}
-
-static mla_status_t run_potrs(mla_context_t *ctx, const job_t *job)
-{
-    return mla_potrs(ctx, &job->desc, job->in[0], job->call.rhs, job->nrhs, job->out[0],
-                     ldc(job));
-}
-
-static mla_status_t run_posv(mla_context_t *ctx, const job_t *job)
-{
-    return mla_posv(ctx, &job->desc, job->out[0], job->call.rhs, job->nrhs, job->out[1], ldc(job),
-                    job->out[2], job->out[3]);
-}
-
-static mla_status_t run_potri(mla_context_t *ctx, const job_t *job)
-{
-    return mla_potri(ctx, &job->desc, job->out[0]);
-}
-
-static mla_status_t run_poinv(mla_context_t *ctx, const job_t *job)
-{
-    return mla_poinv(ctx, &job->desc, job->out[0], job->out[1], job->out[2]);
-}
-
-static mla_status_t run_values(mla_context_t *ctx, const job_t *job)
-{
-    return mla_syevd(ctx, &job->desc, job->out[0], job->out[1], NULL, job->out[2]);
-}
-
-static mla_status_t run_vectors(mla_context_t *ctx, const job_t *job)
-{
-    return mla_syevd(ctx, &job->desc, job->out[0], job->out[1], job->out[2], job->out[3]);
-}
-
-#define TARGET(target, routine, nargs, nrets, check, run)                  \
-    MLA_API xla_error_t *mla_xla_##target(xla_frame_t *frame);             \
-    MLA_API xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame);      \
-    xla_error_t *mla_xla_##target(xla_frame_t *frame)                      \
-    {                                                                      \
-        return handle(frame, MLA_HOST, routine, nargs, nrets, check, run); \
-    }                                                                      \
-    xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame)               \
-    {                                                                      \
-        return handle(frame, MLA_CUDA, routine, nargs, nrets, check, run); \
-    }
-
-TARGET(potrf, "potrf", 1, 3, check_factor, run_potrf)
-TARGET(potrs, "potrs", 2, 1, check_potrs, run_potrs)
-TARGET(posv, "posv", 2, 4, check_posv, run_posv)
-TARGET(potri, "potri", 1, 1, check_matrix, run_potri)
-TARGET(poinv, "poinv", 1, 3, check_factor, run_poinv)
-TARGET(syevd, "syevd", 1, 4, check_vectors, run_vectors)
-TARGET(syevd_values, "syevd", 1, 3, check_values, run_values)

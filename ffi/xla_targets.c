@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ffi/xla_targets.c: the targets that XLA calls, one a routine: what each expects and does.
+ *
+ * A shard of A is [lc, ld] row-major, which is a column-major ld x lc block of columns of
+ * B = A^T: the row-major caller of include/meshlinalg.h. What a routine overwrites is a result
+ * aliased to its operand (input_output_aliases); XLA copies the operand when it is needed later,
+ * and where it gives two buffers all the same, the handler does.
+ * The last operand of every target is `where`, int32[2] = {group, rank}.
+ *
+ *   target                  operands   results                       (^ aliased)
+ *   mla_xla_potrf           a          f^a, logdet, info
+ *   mla_xla_potrs           f, c       x^c
+ *   mla_xla_posv            a, c       f^a, x^c, logdet, info
+ *   mla_xla_potri           f          ainv^f
+ *   mla_xla_poinv           a          ainv^a, logdet, info
+ *   mla_xla_syevd           a          work^a, w, v, info
+ *   mla_xla_syevd_values    a          work^a, w, info
+ *
+ * Each has a twin for CUDA devices, mla_xla_..._cuda, registered under the same name.
+ * logdet is eight bytes, f64[1] or u32[2]: a double also where JAX has none (x64 off).
+ */
+#include "xla_job.h"
+
+static bool same_shape(const job_t *job, const char *name, const xla_buffer_t *b,
+                       const xla_buffer_t *like, mlai_xla_status_t *st)
+{
+    return mlai_xla_shape2(b, job->routine, name, like->dtype, like->dims[0], like->dims[1], st);
+}
+
+static bool check_matrix(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
+{ /* a -> result 0 */
+    job->aliased++;
+    return mlai_xla_matrix(buf->in[0], job->routine, &job->call, &job->desc, st) &&
+           same_shape(job, "result 0", buf->out[0], buf->in[0], st);
+}
+
+static bool check_rhs(job_t *job, const buffers_t *buf, const xla_buffer_t *x,
+                      mlai_xla_status_t *st)
+{ /* c -> x */
+    const xla_buffer_t *a = buf->in[0], *c = buf->in[1];
+    int64_t rows = job->call.rhs == MLA_RHS_ROWS ? a->dims[0] : job->call.n;
+    if (!mlai_xla_shape2(c, job->routine, "b", a->dtype, rows, -1, st) ||
+        !same_shape(job, "x", x, c, st))
+        return false;
+    job->nrhs = c->dims[1];
+    job->aliased++;
+    return true;
+}
+
+static bool check_logdet_info(job_t *job, const buffers_t *buf, int first, mlai_xla_status_t *st)
+{
+    const xla_buffer_t *logdet = buf->out[first], *info = buf->out[first + 1];
+    bool words = logdet->dtype == XLA_U32;
+    return mlai_xla_shape1(logdet, job->routine, "logdet", words ? XLA_U32 : XLA_F64,
+                           words ? 2 : 1, st) &&
+           mlai_xla_shape1(info, job->routine, "info", XLA_S32, 1, st);
+}
+
+static bool check_factor(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
+{ /* potrf, poinv */
+    return check_matrix(job, buf, st) && check_logdet_info(job, buf, 1, st);
+}
+
+static bool check_potrs(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
+{
+    return mlai_xla_matrix(buf->in[0], job->routine, &job->call, &job->desc, st) &&
+           check_rhs(job, buf, buf->out[0], st);
+}
+
+static bool check_posv(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
+{
+    return check_matrix(job, buf, st) && check_rhs(job, buf, buf->out[1], st) &&
+           check_logdet_info(job, buf, 2, st);
+}
+
+static bool check_values(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
+{
+    int real = mlai_xla_real(buf->in[0]->dtype);
+    return check_matrix(job, buf, st) &&
+           mlai_xla_shape1(buf->out[1], job->routine, "w", real, job->call.n, st) &&
+           mlai_xla_shape1(buf->out[2], job->routine, "info", XLA_S32, 1, st);
+}
+
+static bool check_vectors(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
+{
+    int real = mlai_xla_real(buf->in[0]->dtype);
+    return check_matrix(job, buf, st) &&
+           mlai_xla_shape1(buf->out[1], job->routine, "w", real, job->call.n, st) &&
+           same_shape(job, "v", buf->out[2], buf->in[0], st) &&
+           mlai_xla_shape1(buf->out[3], job->routine, "info", XLA_S32, 1, st);
+}
+
+static int64_t ldc(const job_t *job)
+{
+    return job->nrhs > 1 ? job->nrhs : 1;
+}
+
+static mla_status_t run_potrf(mla_context_t *ctx, const job_t *job)
+{
+    return mla_potrf(ctx, &job->desc, job->out[0], job->out[1], job->out[2]);
+}
+
+static mla_status_t run_potrs(mla_context_t *ctx, const job_t *job)
+{
+    return mla_potrs(ctx, &job->desc, job->in[0], job->call.rhs, job->nrhs, job->out[0],
+                     ldc(job));
+}
+
+static mla_status_t run_posv(mla_context_t *ctx, const job_t *job)
+{
+    return mla_posv(ctx, &job->desc, job->out[0], job->call.rhs, job->nrhs, job->out[1], ldc(job),
+                    job->out[2], job->out[3]);
+}
+
+static mla_status_t run_potri(mla_context_t *ctx, const job_t *job)
+{
+    return mla_potri(ctx, &job->desc, job->out[0]);
+}
+
+static mla_status_t run_poinv(mla_context_t *ctx, const job_t *job)
+{
+    return mla_poinv(ctx, &job->desc, job->out[0], job->out[1], job->out[2]);
+}
+
+static mla_status_t run_values(mla_context_t *ctx, const job_t *job)
+{
+    return mla_syevd(ctx, &job->desc, job->out[0], job->out[1], NULL, job->out[2]);
+}
+
+static mla_status_t run_vectors(mla_context_t *ctx, const job_t *job)
+{
+    return mla_syevd(ctx, &job->desc, job->out[0], job->out[1], job->out[2], job->out[3]);
+}
+
+#define TARGET(target, routine, nargs, nrets, check, run)                           \
+    MLA_API xla_error_t *mla_xla_##target(xla_frame_t *frame);                      \
+    MLA_API xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame);               \
+    xla_error_t *mla_xla_##target(xla_frame_t *frame)                               \
+    {                                                                               \
+        return mlai_xla_handle(frame, MLA_HOST, routine, nargs, nrets, check, run); \
+    }                                                                               \
+    xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame)                        \
+    {                                                                               \
+        return mlai_xla_handle(frame, MLA_CUDA, routine, nargs, nrets, check, run); \
+    }
+
+TARGET(potrf, "potrf", 1, 3, check_factor, run_potrf)
+TARGET(potrs, "potrs", 2, 1, check_potrs, run_potrs)
+TARGET(posv, "posv", 2, 4, check_posv, run_posv)
+TARGET(potri, "potri", 1, 1, check_matrix, run_potri)
+TARGET(poinv, "poinv", 1, 3, check_factor, run_poinv)
+TARGET(syevd, "syevd", 1, 4, check_vectors, run_vectors)
+TARGET(syevd_values, "syevd", 1, 3, check_values, run_values)
