@@ -6,13 +6,13 @@
 source "$(dirname "$0")/env.sh"
 declare -A sets=(
     [12.1]='nvidia-cuda-runtime-cu12==12.1.105 nvidia-cuda-nvcc-cu12==12.1.105
-            nvidia-cublas-cu12==12.1.3.1 nvidia-cusolver-cu12==11.4.5.107'
+            nvidia-cublas-cu12==12.1.3.1 nvidia-cusolver-cu12==11.4.5.107 nvidia-nccl-cu12==2.18.1'
     [12.9]='nvidia-cuda-runtime-cu12==12.9.79 nvidia-cuda-nvcc-cu12==12.9.86
-            nvidia-cublas-cu12==12.9.1.4 nvidia-cusolver-cu12==11.7.5.82'
+            nvidia-cublas-cu12==12.9.1.4 nvidia-cusolver-cu12==11.7.5.82 nvidia-nccl-cu12==2.26.5'
     [13.0]='nvidia-cuda-runtime==13.0.96 nvidia-cuda-crt==13.0.88
-            nvidia-cublas==13.0.2.14 nvidia-cusolver==12.0.4.66'
+            nvidia-cublas==13.0.2.14 nvidia-cusolver==12.0.4.66 nvidia-nccl-cu13==2.27.7'
     [13.5]='nvidia-cuda-runtime==13.5.37 nvidia-cuda-crt==13.5.37
-            nvidia-cublas==13.10.0.20 nvidia-cusolver==12.4.1.2'
+            nvidia-cublas==13.10.0.20 nvidia-cusolver==12.4.1.2 nvidia-nccl-cu13==2.32.3'
 )
 [ $# -gt 0 ] || set -- 12.1 12.9 13.0 13.5
 use_main_venv

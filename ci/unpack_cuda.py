@@ -11,7 +11,7 @@ import sys
 import zipfile
 
 # Of each library the symbols are read; its own dependencies stay packed.
-WANTED = re.compile(r"lib/(lib(cublas|cusolver)\.so\.\d+)$|include/(.+)$")
+WANTED = re.compile(r"lib/(lib(cublas|cusolver|cusolverMg|nccl)\.so\.\d+)$|include/(.+)$")
 
 
 def main(folder: pathlib.Path) -> None:

@@ -280,6 +280,36 @@ MLA_API MLA_NODISCARD mla_status_t mla_host_blas(const char *path, const mla_sym
 MLA_API MLA_NODISCARD mla_status_t mla_cuda_setup(int major, const char *const *folders,
                                                   size_t count);
 
+/* What of CUDA this process finds, looking as a routine that needs it would. */
+typedef enum mla_library {
+    MLA_LIBRARY_DRIVER,
+    MLA_LIBRARY_CUBLAS,
+    MLA_LIBRARY_CUSOLVER,
+    MLA_LIBRARY_CUSOLVERMG, /* no version of its own: that of cuSOLVER */
+    MLA_LIBRARY_CUSOLVERMP,
+    MLA_LIBRARY_NCCL
+} mla_library_t;
+
+/* version: 10000*major + 100*minor + patch, or 0 if the library does not tell. path: where it
+ * was loaded from, as the loader names it; `size` bytes, cut short if need be. Either may be
+ * NULL. MLA_UNSUPPORTED if it is not there; mla_message(NULL) says where it was looked for. */
+MLA_API MLA_NODISCARD mla_status_t mla_cuda_library(mla_library_t library, int *version,
+                                                    char *path, size_t size);
+
+typedef struct mla_cuda_device {
+    size_t size;    /* sizeof(mla_cuda_device_t): set by the caller */
+    char name[128]; /* "NVIDIA H200" */
+    int capability; /* 10*major + minor: 90 */
+    int multiprocessors;
+    uint64_t memory; /* bytes */
+} mla_cuda_device_t;
+
+/* GPUs that the driver shows to this process; one of them; whether the memory of `to` can be
+ * reached from `from` (1 for from == to). */
+MLA_API MLA_NODISCARD mla_status_t mla_cuda_device_count(int *count);
+MLA_API MLA_NODISCARD mla_status_t mla_cuda_device(int ordinal, mla_cuda_device_t *device);
+MLA_API MLA_NODISCARD mla_status_t mla_cuda_peer_access(int from, int to, int *can);
+
 /* Gives back what the library keeps for later CUDA contexts: library handles, streams, a memory
  * pool. Contexts that exist are not touched. */
 MLA_API void mla_cuda_trim(void);

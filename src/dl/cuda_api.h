@@ -24,6 +24,7 @@
     XX(CUresult, cuDeviceGet, (CUdevice *device, int ordinal))                                   \
     XX(CUresult, cuDeviceGetAttribute, (int *value, CUdevice_attribute what, CUdevice device))   \
     XX(CUresult, cuDeviceGetName, (char *name, int size, CUdevice device))                       \
+    XX(CUresult, cuDeviceTotalMem_v2, (size_t *bytes, CUdevice device))                          \
     XX(CUresult, cuDeviceGetUuid_v2, (CUuuid *uuid, CUdevice device))                            \
     XX(CUresult, cuDeviceCanAccessPeer, (int *can, CUdevice device, CUdevice peer))              \
     /* contexts */                                                                               \
@@ -140,6 +141,7 @@
     XX(cublasStatus_t, cublasDestroy_v2, (cublasHandle_t handle))                                \
     XX(cublasStatus_t, cublasSetStream_v2, (cublasHandle_t handle, cudaStream_t stream))         \
     XX(const char *, cublasGetStatusString, (cublasStatus_t status))                             \
+    XX(cublasStatus_t, cublasGetProperty, (libraryPropertyType what, int *value))                \
     XX(cublasStatus_t, cublasGemmEx_64,                                                          \
        (cublasHandle_t handle, cublasOperation_t opa, cublasOperation_t opb, int64_t m,          \
         int64_t n, int64_t k, const void *alpha, const void *a, cudaDataType atype, int64_t lda, \
@@ -176,6 +178,9 @@
 #define MLAI_CUBLAS_VALUES(VAL)                                                                  \
     VAL(CUBLAS_STATUS_SUCCESS, 0)                                                                \
     VAL(CUBLAS_STATUS_ALLOC_FAILED, 3)                                                           \
+    VAL(MAJOR_VERSION, 0)                                                                        \
+    VAL(MINOR_VERSION, 1)                                                                        \
+    VAL(PATCH_LEVEL, 2)                                                                          \
     VAL(CUBLAS_OP_N, 0)                                                                          \
     VAL(CUBLAS_OP_T, 1)                                                                          \
     VAL(CUBLAS_OP_C, 2)                                                                          \
@@ -194,6 +199,7 @@
     VAL(CUDA_C_64F, 5)
 
 #define MLAI_CUSOLVER_LIST(XX, OPT)                                                              \
+    XX(cusolverStatus_t, cusolverGetProperty, (libraryPropertyType what, int *value))            \
     XX(cusolverStatus_t, cusolverDnCreate, (cusolverDnHandle_t *handle))                         \
     XX(cusolverStatus_t, cusolverDnDestroy, (cusolverDnHandle_t handle))                         \
     XX(cusolverStatus_t, cusolverDnSetStream, (cusolverDnHandle_t handle, cudaStream_t stream))  \
@@ -223,6 +229,83 @@
     VAL(CUSOLVER_STATUS_ALLOC_FAILED, 2)                                                         \
     VAL(CUSOLVER_EIG_MODE_NOVECTOR, 0)                                                           \
     VAL(CUSOLVER_EIG_MODE_VECTOR, 1)
+
+#define MLAI_CUSOLVERMG_LIST(XX, OPT)                                                            \
+    XX(cusolverStatus_t, cusolverMgCreate, (cusolverMgHandle_t *handle))                         \
+    XX(cusolverStatus_t, cusolverMgDestroy, (cusolverMgHandle_t handle))                         \
+    XX(cusolverStatus_t, cusolverMgDeviceSelect,                                                 \
+       (cusolverMgHandle_t handle, int count, int ordinal[]))                                    \
+    XX(cusolverStatus_t, cusolverMgCreateDeviceGrid,                                             \
+       (cudaLibMgGrid_t *grid, int32_t rows, int32_t columns, const int32_t ordinal[],           \
+        cusolverMgGridMapping_t mapping))                                                        \
+    XX(cusolverStatus_t, cusolverMgDestroyGrid, (cudaLibMgGrid_t grid))                          \
+    XX(cusolverStatus_t, cusolverMgCreateMatrixDesc,                                             \
+       (cudaLibMgMatrixDesc_t *desc, int64_t rows, int64_t columns, int64_t row_block,           \
+        int64_t column_block, cudaDataType type, const cudaLibMgGrid_t grid))                    \
+    XX(cusolverStatus_t, cusolverMgDestroyMatrixDesc, (cudaLibMgMatrixDesc_t desc))              \
+    XX(cusolverStatus_t, cusolverMgPotrf_bufferSize,                                             \
+       (cusolverMgHandle_t handle, cublasFillMode_t uplo, int n, void *a[], int ia, int ja,      \
+        cudaLibMgMatrixDesc_t desca, cudaDataType compute, int64_t *lwork))                      \
+    XX(cusolverStatus_t, cusolverMgPotrf,                                                        \
+       (cusolverMgHandle_t handle, cublasFillMode_t uplo, int n, void *a[], int ia, int ja,      \
+        cudaLibMgMatrixDesc_t desca, cudaDataType compute, void *work[], int64_t lwork,          \
+        int *info))                                                                              \
+    XX(cusolverStatus_t, cusolverMgPotrs_bufferSize,                                             \
+       (cusolverMgHandle_t handle, cublasFillMode_t uplo, int n, int nrhs, void *a[], int ia,    \
+        int ja, cudaLibMgMatrixDesc_t desca, void *b[], int ib, int jb,                          \
+        cudaLibMgMatrixDesc_t descb, cudaDataType compute, int64_t *lwork))                      \
+    XX(cusolverStatus_t, cusolverMgPotrs,                                                        \
+       (cusolverMgHandle_t handle, cublasFillMode_t uplo, int n, int nrhs, void *a[], int ia,    \
+        int ja, cudaLibMgMatrixDesc_t desca, void *b[], int ib, int jb,                          \
+        cudaLibMgMatrixDesc_t descb, cudaDataType compute, void *work[], int64_t lwork,          \
+        int *info))                                                                              \
+    XX(cusolverStatus_t, cusolverMgPotri_bufferSize,                                             \
+       (cusolverMgHandle_t handle, cublasFillMode_t uplo, int n, void *a[], int ia, int ja,      \
+        cudaLibMgMatrixDesc_t desca, cudaDataType compute, int64_t *lwork))                      \
+    XX(cusolverStatus_t, cusolverMgPotri,                                                        \
+       (cusolverMgHandle_t handle, cublasFillMode_t uplo, int n, void *a[], int ia, int ja,      \
+        cudaLibMgMatrixDesc_t desca, cudaDataType compute, void *work[], int64_t lwork,          \
+        int *info))                                                                              \
+    XX(cusolverStatus_t, cusolverMgSyevd_bufferSize,                                             \
+       (cusolverMgHandle_t handle, cusolverEigMode_t jobz, cublasFillMode_t uplo, int n,         \
+        void *a[], int ia, int ja, cudaLibMgMatrixDesc_t desca, void *w, cudaDataType wtype,     \
+        cudaDataType compute, int64_t *lwork))                                                   \
+    XX(cusolverStatus_t, cusolverMgSyevd,                                                        \
+       (cusolverMgHandle_t handle, cusolverEigMode_t jobz, cublasFillMode_t uplo, int n,         \
+        void *a[], int ia, int ja, cudaLibMgMatrixDesc_t desca, void *w, cudaDataType wtype,     \
+        cudaDataType compute, void *work[], int64_t lwork, int *info))
+
+#define MLAI_CUSOLVERMG_VALUES(VAL)                                                              \
+    VAL(CUDALIBMG_GRID_MAPPING_COL_MAJOR, 0)
+
+#define MLAI_NCCL_LIST(XX, OPT)                                                                  \
+    XX(ncclResult_t, ncclGetVersion, (int *version))                                             \
+    XX(const char *, ncclGetErrorString, (ncclResult_t result))                                  \
+    XX(const char *, ncclGetLastError, (ncclComm_t comm))                                        \
+    XX(ncclResult_t, ncclGetUniqueId, (ncclUniqueId *id))                                        \
+    XX(ncclResult_t, ncclCommInitRank, (ncclComm_t *comm, int nranks, ncclUniqueId id, int rank))\
+    XX(ncclResult_t, ncclCommDestroy, (ncclComm_t comm))                                         \
+    XX(ncclResult_t, ncclCommAbort, (ncclComm_t comm))                                           \
+    XX(ncclResult_t, ncclCommGetAsyncError, (ncclComm_t comm, ncclResult_t *result))             \
+    XX(ncclResult_t, ncclBroadcast,                                                              \
+       (const void *in, void *out, size_t count, ncclDataType_t type, int root, ncclComm_t comm, \
+        cudaStream_t stream))                                                                    \
+    XX(ncclResult_t, ncclAllGather,                                                              \
+       (const void *in, void *out, size_t count, ncclDataType_t type, ncclComm_t comm,           \
+        cudaStream_t stream))                                                                    \
+    XX(ncclResult_t, ncclSend,                                                                   \
+       (const void *in, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,            \
+        cudaStream_t stream))                                                                    \
+    XX(ncclResult_t, ncclRecv,                                                                   \
+       (void *out, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,                 \
+        cudaStream_t stream))                                                                    \
+    XX(ncclResult_t, ncclGroupStart, (void))                                                     \
+    XX(ncclResult_t, ncclGroupEnd, (void))
+
+#define MLAI_NCCL_VALUES(VAL)                                                                    \
+    VAL(ncclSuccess, 0)                                                                          \
+    VAL(ncclInProgress, 7)                                                                       \
+    VAL(ncclUint8, 1)
 // clang-format on
 
 #endif

@@ -160,12 +160,20 @@ static const symbol_t cublas_symbols[] = {MLAI_CUBLAS_LIST(REQUIRED, OPTIONAL)};
 #define TABLE mlai_cusolver_t
 static const symbol_t cusolver_symbols[] = {MLAI_CUSOLVER_LIST(REQUIRED, OPTIONAL)};
 #undef TABLE
+#define TABLE mlai_cusolvermg_t
+static const symbol_t cusolvermg_symbols[] = {MLAI_CUSOLVERMG_LIST(REQUIRED, OPTIONAL)};
+#undef TABLE
+#define TABLE mlai_nccl_t
+static const symbol_t nccl_symbols[] = {MLAI_NCCL_LIST(REQUIRED, OPTIONAL)};
+#undef TABLE
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static mlai_cu_t cu_table;
 static mlai_cublas_t cublas_table;
 static mlai_cusolver_t cusolver_table;
+static mlai_cusolvermg_t cusolvermg_table;
+static mlai_nccl_t nccl_table;
 static library_t cu_library = {
     "the CUDA driver", {"libcuda.so.1", "libcuda.so.1"}, cu_symbols, COUNT(cu_symbols), false};
 static library_t cublas_library = {"cuBLAS",
@@ -178,6 +186,13 @@ static library_t cusolver_library = {"cuSOLVER",
                                      cusolver_symbols,
                                      COUNT(cusolver_symbols),
                                      false};
+static library_t cusolvermg_library = {"cuSOLVERMg",
+                                       {"libcusolverMg.so.11", "libcusolverMg.so.12"},
+                                       cusolvermg_symbols,
+                                       COUNT(cusolvermg_symbols),
+                                       false};
+static library_t nccl_library = {
+    "NCCL", {"libnccl.so.2", "libnccl.so.2"}, nccl_symbols, COUNT(nccl_symbols), false};
 
 static mla_status_t fill(const library_t *lib, void *handle, void *table, mlai_error_t *err)
 {
@@ -234,6 +249,18 @@ mla_status_t mlai_cusolver_load(const mlai_cusolver_t **cusolver, mlai_error_t *
     return load(&cusolver_library, &cusolver_table, err);
 }
 
+mla_status_t mlai_cusolvermg_load(const mlai_cusolvermg_t **cusolvermg, mlai_error_t *err)
+{
+    *cusolvermg = &cusolvermg_table;
+    return load(&cusolvermg_library, &cusolvermg_table, err);
+}
+
+mla_status_t mlai_nccl_load(const mlai_nccl_t **nccl, mlai_error_t *err)
+{
+    *nccl = &nccl_table;
+    return load(&nccl_library, &nccl_table, err);
+}
+
 /* ---- checked calls ----------------------------------------------------------------------------
  */
 
@@ -288,6 +315,15 @@ mla_status_t mlai_cusolver_check(mlai_error_t *err, int device, const char *name
     bool known = result > 0 && (size_t)result < COUNT(texts);
     return failed(err, result == CUSOLVER_STATUS_ALLOC_FAILED, device, name, number,
                   known ? texts[result] : "");
+}
+
+mla_status_t mlai_nccl_check(const mlai_nccl_t *nccl, mlai_error_t *err, int device,
+                             ncclComm_t comm, const char *name, ncclResult_t result)
+{
+    if (result == ncclSuccess) return MLA_OK;
+    const char *code = nccl->ncclGetErrorString(result), *text = nccl->ncclGetLastError(comm);
+    return mlai_fail(err, MLA_COMM, "%s on device %d: %s (%.200s)", name, device,
+                     code ? code : "unknown", text && *text ? text : "no reason given");
 }
 
 /* ---- current context

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/dl/cuda_dl.h: the CUDA driver, cuBLAS and cuSOLVER, opened at run time.
+ * src/dl/cuda_dl.h: the CUDA driver, cuBLAS, cuSOLVER, cuSOLVERMg and NCCL, opened at run time.
  *
  * A table a library, filled when it is first asked for; it stays for the life of the process.
  * The order of finding is that of mla_cuda_setup in the public header: the copy that the process
@@ -27,11 +27,18 @@ typedef struct mlai_cublas {
 typedef struct mlai_cusolver {
     MLAI_CUSOLVER_LIST(MLAI_DL_SLOT, MLAI_DL_SLOT)
 } mlai_cusolver_t;
+typedef struct mlai_cusolvermg {
+    MLAI_CUSOLVERMG_LIST(MLAI_DL_SLOT, MLAI_DL_SLOT)
+} mlai_cusolvermg_t;
+typedef struct mlai_nccl {
+    MLAI_NCCL_LIST(MLAI_DL_SLOT, MLAI_DL_SLOT)
+} mlai_nccl_t;
 
 #define MLAI_DL_VALUE(name, value) name = (value),
 enum {
     MLAI_CU_VALUES(MLAI_DL_VALUE) MLAI_CUBLAS_VALUES(MLAI_DL_VALUE)
-        MLAI_CUSOLVER_VALUES(MLAI_DL_VALUE)
+        MLAI_CUSOLVER_VALUES(MLAI_DL_VALUE) MLAI_CUSOLVERMG_VALUES(MLAI_DL_VALUE)
+            MLAI_NCCL_VALUES(MLAI_DL_VALUE)
 };
 
 /* MLA_UNSUPPORTED and a sentence when the library is not there, is older than CUDA 12.1, or
@@ -39,6 +46,8 @@ enum {
 mla_status_t mlai_cu_load(const mlai_cu_t **cu, mlai_error_t *err);
 mla_status_t mlai_cublas_load(const mlai_cublas_t **cublas, mlai_error_t *err);
 mla_status_t mlai_cusolver_load(const mlai_cusolver_t **cusolver, mlai_error_t *err);
+mla_status_t mlai_cusolvermg_load(const mlai_cusolvermg_t **cusolvermg, mlai_error_t *err);
+mla_status_t mlai_nccl_load(const mlai_nccl_t **nccl, mlai_error_t *err);
 
 /* For libraries without a table here: a handle of dlopen, found in the same way. `soname` is the
  * name under CUDA 12 and under CUDA 13; `what` names the library in sentences. */
@@ -55,6 +64,9 @@ mla_status_t mlai_cublas_check(const mlai_cublas_t *cublas, mlai_error_t *err, i
                                const char *name, cublasStatus_t result);
 mla_status_t mlai_cusolver_check(mlai_error_t *err, int device, const char *name,
                                  cusolverStatus_t result);
+/* `comm` is asked for the reason; may be NULL. Always MLA_COMM. */
+mla_status_t mlai_nccl_check(const mlai_nccl_t *nccl, mlai_error_t *err, int device,
+                             ncclComm_t comm, const char *name, ncclResult_t result);
 
 #define MLAI_CU(cu, err, device, name, ...) \
     mlai_cu_check(cu, err, device, #name, (cu)->name(__VA_ARGS__))

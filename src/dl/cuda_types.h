@@ -45,7 +45,7 @@ typedef struct CUmemPoolProps_st {
 
 /* ---- libraries on top of it */
 typedef struct CUstream_st *cudaStream_t;
-typedef int cudaDataType;
+typedef int cudaDataType, libraryPropertyType;
 typedef struct {
     float x, y;
 } cuComplex;
@@ -60,5 +60,15 @@ typedef struct cublasContext *cublasHandle_t;
 typedef int cusolverStatus_t, cusolverEigMode_t;
 typedef struct cusolverDnContext *cusolverDnHandle_t;
 typedef struct cusolverDnParams *cusolverDnParams_t;
+
+typedef int cusolverMgGridMapping_t;
+typedef struct cusolverMgContext *cusolverMgHandle_t;
+typedef void *cudaLibMgGrid_t, *cudaLibMgMatrixDesc_t;
+
+typedef int ncclResult_t, ncclDataType_t;
+typedef struct ncclComm *ncclComm_t;
+typedef struct {
+    char internal[128];
+} ncclUniqueId;
 
 #endif

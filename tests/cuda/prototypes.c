@@ -2,7 +2,7 @@
  * tests/cuda/prototypes.c: the lists of src/dl/cuda_api.h against CUDA's own headers. It is a
  * test by compiling:
  *
- *     cc -std=c11 -fsyntax-only -I src -I (folder of cuda.h, cublas_v2.h, cusolverDn.h) FILE
+ *     cc -std=c11 -fsyntax-only -I src -I (folder of cuda.h, cublas_v2.h, nccl.h ...) FILE
  *
  * A name that a header re-points by a macro (cuMemAlloc is cuMemAlloc_v2) is found by its length.
  */
@@ -11,6 +11,8 @@
 #include <cublas_v2.h>
 #include <cuda.h>
 #include <cusolverDn.h>
+#include <cusolverMg.h>
+#include <nccl.h>
 
 #include "dl/cuda_api.h"
 
@@ -28,9 +30,13 @@
 MLAI_CU_LIST(SAME, SAME)
 MLAI_CUBLAS_LIST(SAME, SAME)
 MLAI_CUSOLVER_LIST(SAME, SAME)
+MLAI_CUSOLVERMG_LIST(SAME, SAME)
+MLAI_NCCL_LIST(SAME, SAME)
 MLAI_CU_VALUES(VALUE)
 MLAI_CUBLAS_VALUES(VALUE)
 MLAI_CUSOLVER_VALUES(VALUE)
+MLAI_CUSOLVERMG_VALUES(VALUE)
+MLAI_NCCL_VALUES(VALUE)
 MLAI_CU_LAYOUT(SIZE, OFFSET)
 
 int prototypes_checked;

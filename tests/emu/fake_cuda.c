@@ -321,6 +321,13 @@ CUresult cuDeviceGetName(char *name, int size, CUdevice device)
     return CUDA_SUCCESS;
 }
 
+CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device)
+{
+    ENTER();
+    *bytes = (size_t)(device + 1) << 30;
+    return CUDA_SUCCESS;
+}
+
 CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice device)
 {
     ENTER();

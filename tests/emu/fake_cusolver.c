@@ -29,6 +29,12 @@ MLAI_CUSOLVER_LIST(DECLARE, DECLARE)
         if (!(handle)) return INVALID;             \
     } while (0)
 
+cusolverStatus_t cusolverGetProperty(libraryPropertyType what, int *value)
+{
+    *value = what == MAJOR_VERSION ? 12 : what;
+    return CUSOLVER_STATUS_SUCCESS;
+}
+
 cusolverStatus_t cusolverDnCreate(cusolverDnHandle_t *handle)
 {
     if (fake_fails()) return CUSOLVER_STATUS_ALLOC_FAILED;

@@ -194,6 +194,37 @@ static void test_kept(void)
     CHECK(cu->cuDevicePrimaryCtxRelease_v2(1) == CUDA_SUCCESS, "release");
 }
 
+/* What people are told: versions, paths, devices, who reaches whom. */
+static void test_told(void)
+{
+    int version = -1, count = -1, can = -1;
+    char path[256] = "";
+    CHECK(mla_cuda_library(MLA_LIBRARY_CUBLAS, &version, path, sizeof path) == MLA_OK, "%s",
+          mla_message(NULL));
+    CHECK(version == 130102 && strstr(path, FAKE_DIR), "version %d of %s", version, path);
+    CHECK(mla_cuda_library(MLA_LIBRARY_CUSOLVER, &version, NULL, 0) == MLA_OK, "%s",
+          mla_message(NULL));
+    CHECK(version == 120102, "version %d", version);
+    CHECK(mla_cuda_library(MLA_LIBRARY_DRIVER, &version, path, 8) == MLA_OK && version >= 120000,
+          "version %d: %s", version, mla_message(NULL));
+    CHECK(strlen(path) == 7, "cut short: %s", path);
+    CHECK(mla_cuda_library((mla_library_t)99, &version, NULL, 0) == MLA_ARG, "library 99");
+    CHECK(mla_cuda_library(MLA_LIBRARY_CUSOLVERMP, NULL, NULL, 0) == MLA_UNSUPPORTED &&
+              strstr(mla_message(NULL), "libcusolverMp.so.0"),
+          "%s", mla_message(NULL));
+    CHECK(mla_cuda_device_count(&count) == MLA_OK && count == 2, "%d devices", count);
+    mla_cuda_device_t device = {.size = sizeof device};
+    CHECK(mla_cuda_device(1, &device) == MLA_OK && device.capability == 90 &&
+              device.memory == (uint64_t)2 << 30 && strstr(device.name, "fake device 1"),
+          "%s: %s", device.name, mla_message(NULL));
+    CHECK(mla_cuda_device(2, &device) == MLA_ARG, "device 2 of 2");
+    device.size = 0;
+    CHECK(mla_cuda_device(0, &device) == MLA_ARG, "a struct without its size");
+    CHECK(mla_cuda_peer_access(0, 1, &can) == MLA_OK && can == 1, "%s", mla_message(NULL));
+    CHECK(mla_cuda_peer_access(1, 1, &can) == MLA_OK && can == 1, "%s", mla_message(NULL));
+    CHECK(mla_cuda_peer_access(0, -1, &can) == MLA_ARG && can == 0, "device -1");
+}
+
 static void *many_main(void *arg)
 {
     for (int k = 0; k < 5; k++) expect_solved(arg, "threads");
@@ -268,6 +299,7 @@ int main(void)
     find(handle, "fake_drain", &fake.drain);
     test_kept();
     test_in_use();
+    test_told();
     test_threads();
     test_failures(0, false);
     test_failures(0, true);

@@ -17,7 +17,13 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 API = ROOT / "src" / "dl" / "cuda_api.h"
 SETS = sorted(p for p in pathlib.Path(os.environ.get("MESHLINALG_CUDA", "/nonexistent")).glob("*"))
-LIBRARIES = {"CUBLAS": "libcublas.so.*", "CUSOLVER": "libcusolver.so.*"}
+LIBRARIES = {
+    "CUBLAS": "libcublas.so.*",
+    "CUSOLVER": "libcusolver.so.*",
+    "CUSOLVERMG": "libcusolverMg.so.*",
+    "NCCL": "libnccl.so.*",
+}
+HEADERS = ("cuda.h", "cublas_v2.h", "cusolverDn.h", "cusolverMg.h", "nccl.h")
 
 pytestmark = [
     pytest.mark.skipif(not SETS, reason="MESHLINALG_CUDA is not set: make check-cuda"),
@@ -94,7 +100,7 @@ def test_sizes_of_types(cuda, tmp_path):
     built = gcc(f"-I{ROOT / 'src'}", "-o", binary, "-xc", "-", source=program)
     assert built.returncode == 0, built.stderr
     ours = subprocess.run(binary, check=True, capture_output=True, text=True).stdout
-    theirs = "".join(f"#include <{h}>\n" for h in ("cuda.h", "cublas_v2.h", "cusolverDn.h"))
+    theirs = "".join(f"#include <{h}>\n" for h in HEADERS)
     for line in ours.splitlines():
         kind, size = line.split()
         theirs += f'_Static_assert(sizeof({kind}) == {size}, "size of {kind}");\n'
