@@ -15,6 +15,7 @@ local shards, for use inside a shard_map.
 from . import shard
 from ._cholesky import CholeskyFactor, cho_factor, cho_solve, cholesky
 from ._eigh import EighResult, eigh, eigvalsh
+from ._explain import Explanation, explain
 from ._inv import SlogdetResult, det, inv, slogdet
 from ._solve import solve
 
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CholeskyFactor",
     "EighResult",
+    "Explanation",
     "SlogdetResult",
     "__version__",
     "cho_factor",
@@ -31,6 +33,7 @@ __all__ = [
     "det",
     "eigh",
     "eigvalsh",
+    "explain",
     "inv",
     "shard",
     "slogdet",

@@ -357,6 +357,17 @@ def plan_of(a, mesh, spec, near=None) -> tuple[Any, Plan]:
     """(A where it will be worked on, its plan). A is checked: square, of a supported type.
     If A is on no mesh, it goes to the one of `near`, the right-hand sides."""
     a = check_matrix(a)
+    plan = layout_of(a, mesh, spec, near)
+    m = plan.mesh
+    if m is not None and not isinstance(a, compat.Tracer) and not _on(a, m):
+        if not compat.is_concrete_mesh(m):
+            raise ValueError(f"mesh={m} has no devices, and a is on none; pass a jax.sharding.Mesh")
+        a = jax.device_put(a, NamedSharding(m, spec if spec is not None else plan.matrix_spec))
+    return a, plan
+
+
+def layout_of(a, mesh, spec, near=None) -> Plan:
+    """The plan of a matrix, which stays where it is."""
     n = a.shape[0]
     if a.shape[1] != n:
         raise ValueError(f"a must be square, got shape {a.shape}")
@@ -370,7 +381,7 @@ def plan_of(a, mesh, spec, near=None) -> tuple[Any, Plan]:
             )
         place = Place(other.mesh)
     if place.mesh is None:
-        return a, Plan(n, "single")
+        return Plan(n, "single")
     m = place.mesh
     sizes = dict(m.shape)
     everything = tuple(m.axis_names)
@@ -385,18 +396,12 @@ def plan_of(a, mesh, spec, near=None) -> tuple[Any, Plan]:
             )
     even = n % math.prod(sizes[x] for x in rows + cols) == 0
     if rows and cols:  # if there are too few rows for all devices: copies along the second axis
-        plan = Plan(n, "grid", m, rows + cols if even else rows, place.spec)
-    elif rows and even:
-        plan = Plan(n, "rows", m, rows)
-    elif cols:
-        plan = Plan(n, "columns", m, cols)
-    else:
-        plan = Plan(n, "replicated", m, everything)
-    if not isinstance(a, compat.Tracer) and not _on(a, m):
-        if not compat.is_concrete_mesh(m):
-            raise ValueError(f"mesh={m} has no devices, and a is on none; pass a jax.sharding.Mesh")
-        a = jax.device_put(a, NamedSharding(m, place.spec if known else plan.matrix_spec))
-    return a, plan
+        return Plan(n, "grid", m, rows + cols if even else rows, place.spec)
+    if rows and even:
+        return Plan(n, "rows", m, rows)
+    if cols:
+        return Plan(n, "columns", m, cols)
+    return Plan(n, "replicated", m, everything)
 
 
 def shard_plan(a, axis_name) -> tuple[Any, Plan]:
