@@ -99,12 +99,21 @@ mla_status_t mlai_poinv(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
 mlai_space_t mlai_hetrd_space(const mla_desc_t *desc, const mlai_dist_t *d);
 mla_status_t mlai_hetrd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, bool keep,
                         void *a, void *tau, double *diag, double *off, void *work, void *base);
-/* z := Q z, z: n x cols, rows in elimination order; cols may differ from rank to rank, at most
- * `most`. */
+
+/* Reduction to a band of half-bandwidth kd >= 1, Q1^H B' Q1. a: rows in elimination order, both
+ * triangles; out: reflectors, for mlai_unmtr. tau: device, n elements, on all ranks. ab: device,
+ * ldab x n with ldab > kd, equal on all ranks: element (i, j), j <= i <= j + kd, at (i - j, j);
+ * zero elsewhere. */
+mlai_space_t mlai_he2hb_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd);
+mla_status_t mlai_he2hb(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                        int64_t kd, void *a, void *tau, void *ab, int64_t ldab, void *work,
+                        void *base);
+/* z := Q z, Q of mlai_hetrd (kd = 1) or Q1 of mlai_he2hb. z: n x cols, rows in elimination order;
+ * cols may differ from rank to rank, at most `most`. */
 mlai_space_t mlai_unmtr_space(const mla_desc_t *desc, int64_t most);
 mla_status_t mlai_unmtr(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
-                        const void *a, const void *tau, int64_t cols, void *z, int64_t ldz,
-                        void *work, void *base);
+                        int64_t kd, const void *a, const void *tau, int64_t cols, void *z,
+                        int64_t ldz, void *work, void *base);
 
 /* Tridiagonal divide and conquer. d (n), e (n - 1): host memory, equal on all ranks; out: d
  * ascending, e destroyed. q: device memory of real type `real`, NULL for values only: out, this

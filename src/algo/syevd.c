@@ -227,7 +227,8 @@ static mla_status_t vectors(syevd_t *f)
     int64_t cols = slab_of(f, x->comm->rank);
     MLAI_TRY(slabs_to_columns(f));
     MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
-    MLAI_TRY(mlai_unmtr(x, f->desc, f->d, f->a, f->tau, cols, f->shard, f->n, f->work, f->base));
+    MLAI_TRY(
+        mlai_unmtr(x, f->desc, f->d, 1, f->a, f->tau, cols, f->shard, f->n, f->work, f->base));
     if (!mlai_dist_is_identity(f->d))
         MLAI_TRY(MLAI_BE(x, permute_rows, f->st, f->dt, f->d, false, cols, f->shard, f->n,
                          f->work, permute_cols(f->d)));

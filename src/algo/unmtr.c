@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/algo/unmtr.c: eigenvectors of the tridiagonal matrix to those of B', Z := Q Z.
+ * src/algo/unmtr.c: eigenvectors of the tridiagonal (kd = 1) or band matrix to those of B',
+ * Z := Q Z.
  *
- * Q = H_0 H_1 ..., reflector i below the diagonal of column i, as mlai_hetrd leaves them. A
- * rank has whole columns of Z. From the last group of GROUP reflectors to the first:
+ * Q = H_0 H_1 ..., reflector i in column i from row i + kd on, as mlai_hetrd and mlai_he2hb leave
+ * them. A rank has whole columns of Z. From the last group of GROUP reflectors to the first:
  *
  *     owners  V, m x k, one piece a tile, broadcast
  *     all     Z := (I - V T V^H) Z,  T^-H = stril(V^H V) + diag(1 / conj(tau))
@@ -21,7 +22,7 @@ typedef struct unmtr {
     mla_context_t *x;
     const mlai_dist_t *d;
     mla_dtype_t dt;
-    int64_t n, lda, cols, ldz;
+    int64_t n, kd, lda, cols, ldz;
     const char *a, *tau;
     char *z, *base, *w, *w2, *s, *t;
     size_t v_size; /* of a buffer in the window */
@@ -53,16 +54,15 @@ mlai_space_t mlai_unmtr_space(const mla_desc_t *desc, int64_t most)
 }
 
 /* Own reflectors of a tile, w of them from local column jl on, to column `at` of V; what V has
- * above its diagonal is 0. */
+ * above its diagonal is 0, and 1 on it. */
 static mla_status_t pack(unmtr_t *f, const group_t *g, int64_t jl, int64_t at, int64_t w, void *v)
 {
     mla_context_t *x = f->x;
     MLAI_TRY(MLAI_BE(x, lacpy, f->comm, f->dt, MLAI_FULL, g->m, w,
-                     mlai_at(f->a, f->dt, f->lda, g->first + 1, jl), f->lda, v, g->m));
+                     mlai_at(f->a, f->dt, f->lda, g->first + f->kd, jl), f->lda, v, g->m));
     MLAI_TRY(MLAI_BE(x, laset, f->comm, f->dt, MLAI_FULL, at, w, 0.0, 0.0, v, g->m));
-    if (w == 1) return MLA_OK;
-    return MLAI_BE(x, laset, f->comm, f->dt, MLAI_UPPER, w - 1, w - 1, 0.0, 0.0,
-                   mlai_at(v, f->dt, g->m, at, 1), g->m);
+    return MLAI_BE(x, laset, f->comm, f->dt, MLAI_UPPER, w, w, 0.0, 1.0,
+                   mlai_at(v, f->dt, g->m, at, 0), g->m);
 }
 
 /* V of the group to window buffer b of all ranks: from each tile that the group meets, a piece
@@ -95,7 +95,7 @@ static mla_status_t apply(unmtr_t *f, const group_t *g, int b)
     mla_context_t *x = f->x;
     int64_t k = g->k, m = g->m;
     const void *v = f->base + (size_t)b * f->v_size;
-    void *z = mlai_at(f->z, f->dt, f->ldz, g->first + 1, 0);
+    void *z = mlai_at(f->z, f->dt, f->ldz, g->first + f->kd, 0);
     if (f->cols == 0) return MLA_OK;
     MLAI_TRY(MLAI_BE(x, herk, f->main, f->dt, MLAI_C, k, m, 1.0, v, m, 0.0, f->s, k));
     MLAI_TRY(MLAI_BE(x, larft_diag, f->main, f->dt, k, mlai_at(f->tau, f->dt, 1, g->first, 0),
@@ -109,17 +109,17 @@ static mla_status_t apply(unmtr_t *f, const group_t *g, int b)
                    1.0, z, f->ldz);
 }
 
-/* Group number i of all n - 1 reflectors. */
+/* Group number i of all n - kd reflectors. */
 static group_t group_at(const unmtr_t *f, int64_t i)
 {
-    int64_t first = i * GROUP, k = mlai_min(GROUP, f->n - 1 - first);
-    return (group_t){.first = first, .k = k, .m = f->n - 1 - first};
+    int64_t first = i * GROUP, k = mlai_min(GROUP, f->n - f->kd - first);
+    return (group_t){.first = first, .k = k, .m = f->n - f->kd - first};
 }
 
 static mla_status_t loop(unmtr_t *f)
 {
     mla_context_t *x = f->x;
-    int64_t last = mlai_ceil_div(f->n - 1, GROUP) - 1;
+    int64_t last = mlai_ceil_div(mlai_max(0, f->n - f->kd), GROUP) - 1;
     group_t g = group_at(f, last);
     MLAI_TRY(mlai_after(x, f->comm, f->main, EV_READY));
     if (last >= 0) MLAI_TRY(share(f, &g, (int)(last % 2)));
@@ -138,8 +138,8 @@ static mla_status_t loop(unmtr_t *f)
 }
 
 mla_status_t mlai_unmtr(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
-                        const void *a, const void *tau, int64_t cols, void *z, int64_t ldz,
-                        void *work, void *base)
+                        int64_t kd, const void *a, const void *tau, int64_t cols, void *z,
+                        int64_t ldz, void *work, void *base)
 {
     MLAI_RANGE(x, "unmtr");
     int64_t k = group_width(desc);
@@ -147,6 +147,7 @@ mla_status_t mlai_unmtr(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                  .d = d,
                  .dt = desc->dtype,
                  .n = desc->n,
+                 .kd = kd,
                  .lda = desc->ld,
                  .cols = cols,
                  .ldz = ldz,

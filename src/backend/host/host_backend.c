@@ -294,6 +294,7 @@ static const mlai_backend_ops_t host_ops = {
     .hetrd_column = mlai_host_hetrd_column,
     .hetrd_product = mlai_host_hetrd_product,
     .larft_diag = mlai_host_larft_diag,
+    .geqrt = mlai_host_geqrt,
     .dc_leaves = mlai_host_dc_leaves,
     .dc_border = mlai_host_dc_border,
     .dc_rotate = mlai_host_dc_rotate,

@@ -298,3 +298,5 @@ static double NAME(norm_max)(int64_t m, int64_t n, const R *a, int64_t lda)
     memcpy(&x, &most, sizeof x);
     return (double)x;
 }
+
+#include "backend/host/host_geqrt_tmpl.h"
