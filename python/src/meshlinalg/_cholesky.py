@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding
 
-from . import _ffi, _ops, _options
+from . import _ffi, _ops, _options, _rules
 from . import _jax_compat as compat
 from ._ops import Call
 from ._sharding import Plan, overwriting, plan_of, run, sides_of
@@ -68,12 +68,15 @@ class CholeskyFactor:
 
     def logdet(self):
         """log det A, a scalar of A's real type."""
-        return self.log_determinant
+        plan = self._plan()
+        if plan.n == 0:
+            return self.log_determinant
+        return run(_factor_logdet, Call(plan, self.nb), self.rows, self.log_determinant)
 
     def inv(self):
         """The inverse of A, in full, sharded as A was."""
         plan = self._plan()
-        return self.rows if plan.n == 0 else run(_ops.potri, Call(plan, self.nb), self.rows)
+        return self.rows if plan.n == 0 else run(_potri, Call(plan, self.nb), self.rows)
 
     def _plan(self) -> Plan:
         """The plan, on the mesh where the factor is now: with its devices if they are known."""
@@ -86,12 +89,20 @@ class CholeskyFactor:
 
 
 def _potrs(call: Call, f, b):
-    (x,) = _ops.potrs(call, f, call.sides.enter(b, call.plan))
+    x = _rules.potrs(call, f, call.sides.enter(b, call.plan))
     return call.sides.leave(x, call.plan)
 
 
+def _potri(call: Call, f):
+    return _ops.deliver(call, _rules.potri(call, f), hermitian=True)
+
+
+def _factor_logdet(call: Call, f, value):
+    return _rules.factor_logdet(call, f, value)
+
+
 def _potrf(call: Call, a):
-    logdet, info, f = _ops.potrf(call, a)
+    logdet, info, f = _rules.factor(call, _ops.rows_of(call, a))
     return f, logdet, info
 
 
@@ -144,12 +155,15 @@ def cho_solve(factor: CholeskyFactor, b, *, overwrite_b: bool = False):
     return factor.solve(b, overwrite_b=overwrite_b)
 
 
-def _lower(call: Call, a):
-    return _ops.cholesky(call, a, upper=False)
-
-
 def _upper(call: Call, a):
-    return _ops.cholesky(call, a, upper=True)
+    return _ops.deliver(call, _rules.cholesky(call, _ops.rows_of(call, a)))
+
+
+def _lower(call: Call, a):
+    u = _rules.cholesky(call, _ops.rows_of(call, a))
+    if call.plan.kind == "columns":  # columns of L are rows of U, conjugated
+        return _ops.deliver(call, u, hermitian=True)
+    return _ops.deliver(call, _ops.turn(call, u))
 
 
 def cholesky_planned(a, plan: Plan, *, upper, nb, fill, overwrite_a):

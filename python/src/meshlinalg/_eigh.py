@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from . import _ffi, _ops, _options
+from . import _ffi, _ops, _options, _rules
 from ._ops import Call
 from ._sharding import Plan, overwriting, plan_of, run
 
@@ -20,12 +20,12 @@ class EighResult(NamedTuple):
 
 
 def _vectors(call: Call, a):
-    w, v, info, *kept = _ops.syevd(call, a)
-    return *kept, w, v, info
+    w, v, info, *kept = _rules.syevd(call, _ops.rows_of(call, a))
+    return *kept, w, _ops.deliver(call, v), info
 
 
 def _values(call: Call, a):
-    w, info, *kept = _ops.syevd_values(call, a)
+    w, info, *kept = _rules.syevd_values(call, _ops.rows_of(call, a))
     return *kept, w, info
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from . import _ffi, _ops, _options
+from . import _ffi, _ops, _options, _rules
 from ._ops import Call
 from ._sharding import Plan, overwriting, plan_of, run
 
@@ -20,8 +20,13 @@ class SlogdetResult(NamedTuple):
 
 
 def _logdet(call: Call, a):
-    logdet, info, *kept = _ops.potrf(call, a)
+    logdet, info, *kept = _rules.logdet(call, _ops.rows_of(call, a))
     return *kept, logdet, info
+
+
+def _poinv(call: Call, a):
+    inverse, info = _rules.poinv(call, _ops.rows_of(call, a))
+    return _ops.deliver(call, inverse, hermitian=True), info
 
 
 def inv_planned(a, plan: Plan, *, nb, fill, overwrite_a, return_info):
@@ -30,7 +35,7 @@ def inv_planned(a, plan: Plan, *, nb, fill, overwrite_a, return_info):
         inverse, info = a, jnp.int32(0)
     else:
         how = overwriting(plan, overwrite_a)
-        inverse, info = run(_ops.poinv, Call(plan, nb, fill), a, **how)
+        inverse, info = run(_poinv, Call(plan, nb, fill), a, **how)
     return (inverse, info) if return_info else inverse
 
 

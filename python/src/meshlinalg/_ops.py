@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The routines on global arrays: the C library's calls, mapped over the devices.
+"""The C library's calls, mapped over the devices: row shards in, row shards out.
 
-A matrix goes in and comes out as `Plan` says, right-hand sides (always two dimensions) as `Sides`
-says; a factor is an array of row shards. Derivatives and batching are defined on this level: what
-happens inside the map is foreign to JAX.
+`rows_of` and `deliver` lead from the caller's matrix to row shards and back. They are ordinary
+JAX; the calls between them are foreign to it, and get their derivatives in `_rules`. Right-hand
+sides have two dimensions and lie as `Sides` says.
 """
 
 from __future__ import annotations
@@ -33,11 +33,37 @@ class Call:
     def rhs(self) -> int:
         return _ffi.RHS_ROWS if self.sides.rows else _ffi.RHS_REPLICATED
 
+    @property
+    def sizes(self) -> dict:
+        return {"n": self.plan.n, "nb": self.nb}
+
+    @property
+    def sides_spec(self) -> P:
+        return self.sides.matrix_spec(self.plan)
+
     def last(self, *kept):
         return kept if self.keep else ()
 
 
-def folding_sides(op):
+def rows_of(call: Call, a):
+    """Row shards of the Hermitian matrix that the caller's matrix stands for."""
+    plan = call.plan
+    return plan.map(lambda a: plan.local_rows(a, call.fill), (plan.matrix_spec,), plan.rows_spec)(
+        plan.enter(a)
+    )
+
+
+def deliver(call: Call, rows, hermitian: bool = False):
+    """A matrix of which there are row shards, laid out as A came."""
+    plan = call.plan
+    return plan.leave(
+        plan.map(
+            lambda rows: plan.local_matrix(rows, hermitian), (plan.rows_spec,), plan.matrix_spec
+        )(rows)
+    )
+
+
+def _folding_sides(op):
     """op(call, a, b) -> (x, *rest), where a batch of b alone (vmap) becomes more columns of b.
     Batches of a run one after another."""
 
@@ -63,18 +89,17 @@ def folding_sides(op):
     return functools.wraps(op)(lambda call, a, b: batchable(call)(a, b))
 
 
-@folding_sides
+@_folding_sides
 def posv(call: Call, a, b):
     """A, b -> x, info[, factor]."""
-    plan, b_spec = call.plan, call.sides.matrix_spec(call.plan)
+    plan, spec = call.plan, call.sides_spec
 
     def local(a, b):
-        rows = plan.local_rows(a, call.fill)
-        f, x, _, info = _ffi.posv(rows, b, plan.group, n=plan.n, nb=call.nb, rhs=call.rhs)
+        f, x, _, info = _ffi.posv(a, b, plan.group, rhs=call.rhs, **call.sizes)
         return x, info, *call.last(f)
 
-    out_specs = (b_spec, P(), *call.last(plan.rows_spec))
-    return plan.map(local, (plan.matrix_spec, b_spec), out_specs)(plan.enter(a), b)
+    out_specs = (spec, P(), *call.last(plan.rows_spec))
+    return plan.map(local, (plan.rows_spec, spec), out_specs)(a, b)
 
 
 def potrf(call: Call, a):
@@ -82,34 +107,29 @@ def potrf(call: Call, a):
     plan = call.plan
 
     def local(a):
-        rows = plan.local_rows(a, call.fill)
-        f, logdet, info = _ffi.potrf(rows, plan.group, n=plan.n, nb=call.nb)
+        f, logdet, info = _ffi.potrf(a, plan.group, **call.sizes)
         return logdet, info, *call.last(f)
 
     out_specs = (P(), P(), *call.last(plan.rows_spec))
-    return plan.map(local, (plan.matrix_spec,), out_specs)(plan.enter(a))
+    return plan.map(local, (plan.rows_spec,), out_specs)(a)
 
 
-@folding_sides
+@_folding_sides
 def potrs(call: Call, f, b):
     """Factor, b -> (x,)."""
-    plan, b_spec = call.plan, call.sides.matrix_spec(call.plan)
+    plan, spec = call.plan, call.sides_spec
 
     def local(f, b):
-        return (_ffi.potrs(f, b, plan.group, n=plan.n, nb=call.nb, rhs=call.rhs),)
+        return (_ffi.potrs(f, b, plan.group, rhs=call.rhs, **call.sizes),)
 
-    return plan.map(local, (plan.rows_spec, b_spec), (b_spec,))(f, b)
+    return plan.map(local, (plan.rows_spec, spec), (spec,))(f, b)
 
 
 def potri(call: Call, f):
     """Factor -> inverse."""
     plan = call.plan
-
-    def local(f):
-        rows = _ffi.potri(f, plan.group, n=plan.n, nb=call.nb)
-        return plan.local_matrix(rows, hermitian=True)
-
-    return plan.leave(plan.map(local, (plan.rows_spec,), plan.matrix_spec)(f))
+    local = functools.partial(_ffi.potri, group=plan.group, **call.sizes)
+    return plan.map(local, (plan.rows_spec,), plan.rows_spec)(f)
 
 
 def poinv(call: Call, a):
@@ -117,32 +137,28 @@ def poinv(call: Call, a):
     plan = call.plan
 
     def local(a):
-        rows = plan.local_rows(a, call.fill)
-        rows, _, info = _ffi.poinv(rows, plan.group, n=plan.n, nb=call.nb)
-        return plan.local_matrix(rows, hermitian=True), info
+        inverse, _, info = _ffi.poinv(a, plan.group, **call.sizes)
+        return inverse, info
 
-    out_specs = (plan.matrix_spec, P())
-    inverse, info = plan.map(local, (plan.matrix_spec,), out_specs)(plan.enter(a))
-    return plan.leave(inverse), info
+    return plan.map(local, (plan.rows_spec,), (plan.rows_spec, P()))(a)
 
 
-def cholesky(call: Call, a, upper: bool):
-    """A -> its Cholesky factor L, or U = L^H."""
+def cholesky(call: Call, a):
+    """A -> U with A = U^H U."""
     plan = call.plan
 
     def local(a):
-        rows = plan.local_rows(a, call.fill)
-        # Rows of a row-major caller are the columns of A^T = conj(L) L^T: rows of L^H come out.
-        u, _, _ = _ffi.potrf(rows, plan.group, n=plan.n, nb=call.nb, order=_ffi.NATURAL)
+        # A row-major shard is columns of A^T = conj(L) L^T: what comes out is rows of L^H.
+        u, _, _ = _ffi.potrf(a, plan.group, order=_ffi.NATURAL, **call.sizes)
         row, col = plan.indices(u)
-        u = jnp.where(row <= col, u, 0)  # also where it is NaN
-        if upper:
-            return plan.local_matrix(u)
-        if plan.kind == "columns":
-            return jnp.conj(u.T)
-        return plan.local_matrix(plan.turn(u))
+        return jnp.where(row <= col, u, 0)  # also where it is NaN
 
-    return plan.leave(plan.map(local, (plan.matrix_spec,), plan.matrix_spec)(plan.enter(a)))
+    return plan.map(local, (plan.rows_spec,), plan.rows_spec)(a)
+
+
+def turn(call: Call, rows):
+    """X^H from X."""
+    return call.plan.map(call.plan.turn, (call.plan.rows_spec,), call.plan.rows_spec)(rows)
 
 
 def syevd(call: Call, a):
@@ -150,13 +166,11 @@ def syevd(call: Call, a):
     plan = call.plan
 
     def local(a):
-        rows = plan.local_rows(a, call.fill)
-        w, v, work, info = _ffi.syevd(rows, plan.group, n=plan.n, nb=call.nb)
-        return w, plan.local_matrix(v), info, *call.last(work)
+        w, v, work, info = _ffi.syevd(a, plan.group, **call.sizes)
+        return w, v, info, *call.last(work)
 
-    out_specs = (P(None), plan.matrix_spec, P(), *call.last(plan.rows_spec))
-    w, v, info, *work = plan.map(local, (plan.matrix_spec,), out_specs)(plan.enter(a))
-    return w, plan.leave(v), info, *work
+    out_specs = (P(None), plan.rows_spec, P(), *call.last(plan.rows_spec))
+    return plan.map(local, (plan.rows_spec,), out_specs)(a)
 
 
 def syevd_values(call: Call, a):
@@ -164,9 +178,8 @@ def syevd_values(call: Call, a):
     plan = call.plan
 
     def local(a):
-        rows = plan.local_rows(a, call.fill)
-        w, work, info = _ffi.syevd_values(rows, plan.group, n=plan.n, nb=call.nb)
+        w, work, info = _ffi.syevd_values(a, plan.group, **call.sizes)
         return w, info, *call.last(work)
 
     out_specs = (P(None), P(), *call.last(plan.rows_spec))
-    return plan.map(local, (plan.matrix_spec,), out_specs)(plan.enter(a))
+    return plan.map(local, (plan.rows_spec,), out_specs)(a)

@@ -338,9 +338,13 @@ class Plan:
         """A result, of which this rank has the rows, as A came."""
         if self.kind == "columns":
             return jnp.conj(rows.T) if hermitian else self.columns(rows)
-        if self.kind == "replicated":
-            return jax.lax.all_gather(rows, self.axes, axis=0, tiled=True)[: self.n]
-        return rows
+        return self.gather(rows) if self.kind == "replicated" else rows
+
+    def gather(self, rows):
+        """All rows, on every rank."""
+        if self.axes:
+            rows = jax.lax.all_gather(rows, self.axes, axis=0, tiled=True)
+        return rows[: self.n]
 
 
 def check_matrix(a, name: str = "a"):

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from . import _ops, _options
+from . import _ops, _options, _rules
 from ._ops import Call
 from ._sharding import Plan, as_array, overwriting, plan_of, run, sides_of
 
 
 def _posv(call: Call, a, b):
-    x, info, *kept = _ops.posv(call, a, call.sides.enter(b, call.plan))
+    rows, b = _ops.rows_of(call, a), call.sides.enter(b, call.plan)
+    x, info, *kept = _rules.posv(call, rows, b)
     return *kept, call.sides.leave(x, call.plan), info
 
 
 def _info(call: Call, a):
-    _, info, *kept = _ops.potrf(call, a)
+    _, info, *kept = _ops.potrf(call, _ops.rows_of(call, a))
     return *kept, info
 
 
