@@ -12,4 +12,5 @@ python -m pip install -q --no-deps --force-reinstall "$WHEEL"
 mkdir -p "$RESULTS"
 name=python$(python -c 'import sys, jax; print("%d.%d" % sys.version_info[:2] + "-jax" + jax.__version__)')
 say "Python tests: $name"
-python -m pytest --junit-xml="$RESULTS/$name.xml" "$@"
+# A file of tests stays in one process, for what its tests share: programs, jobs of processes.
+python -m pytest -n 2 --dist loadfile --junit-xml="$RESULTS/$name.xml" "$@"

@@ -91,6 +91,7 @@ def dies_before():
 
 def dies_within():
     call("first")
+    call("again", n=96)  # compiles
     if LAST:
         threading.Timer(1.0, os._exit, (7,)).start()
     while call("again", n=96):
