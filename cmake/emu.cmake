@@ -77,6 +77,11 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   add_test(NAME emu_unit_backend COMMAND emu_unit_backend --device cuda)
   add_test(NAME emu_tester COMMAND emu_tester potrf,posv,poinv,potri --device cuda --ranks 1,3
            ${sizes} --kind rand,indef:4)
+  # Products from bfloat16 pieces: 16 bits, 8 bits.
+  add_test(NAME emu_split COMMAND emu_tester potrf,posv --device cuda --type s,c --ranks 1,3 --n 70
+           --nb 16 --precision high --tol 300)
+  add_test(NAME emu_split_low COMMAND emu_tester posv --device cuda --type s,c --ranks 1,3 --n 70
+           --nb 16 --precision low --tol 100000)
   # Ill-conditioned blocks, and wide enough for solves out of products.
   add_test(NAME emu_kernel COMMAND emu_tester potrf,posv --device cuda --type d,c --ranks 1 --n 700
            --nb 140 --kind kernel:2 --order natural)
@@ -85,6 +90,7 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   add_test(NAME emu_syevd COMMAND emu_tester syevd,syevj --device cuda --type d,c --ranks 1,3
            --n 3,35 --nb 0,7 --kind goe)
   set_tests_properties(emu_unit_backend emu_unit_trd emu_unit_stedc emu_tester emu_kernel emu_syevd
+    emu_split emu_split_low
     PROPERTIES TIMEOUT 900
     ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   target_compile_definitions(emu_unit_cuda PRIVATE FAKE_DIR="${fake_dir}")

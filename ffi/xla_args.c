@@ -55,9 +55,12 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
                           mlai_xla_status_t *st)
 {
     const xla_attrs_t *attrs = &frame->attrs;
-    int64_t order = 0, rhs = 0, ranks = 0;
+    int64_t order = 0, rhs = 0, ranks = 0, precision = 0;
     if (!attr_int(attrs, routine, "order", MLA_CYCLIC, MLA_NATURAL, &order, st) ||
         !attr_int(attrs, routine, "rhs", MLA_RHS_ROWS, MLA_RHS_REPLICATED, &rhs, st) ||
+        (attr_find(attrs, "precision") >= 0 && // FULL where there is none
+         !attr_int(attrs, routine, "precision", MLA_PRECISION_FULL, MLA_PRECISION_LOW, &precision,
+                   st)) ||
         !attr_int(attrs, routine, "ranks", 1, INT_MAX, &ranks, st) ||
         !attr_int(attrs, routine, "n", 0, INT64_MAX, &call->n, st) ||
         !attr_int(attrs, routine, "nb", 0, INT64_MAX, &call->nb, st) ||
@@ -66,6 +69,7 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
         return false;
     call->order = (mla_order_t)order;
     call->rhs = (mla_rhs_t)rhs;
+    call->precision = (mla_precision_t)precision;
     call->nranks = (int)ranks;
     call->table = NULL;
     call->npairs = 0;
@@ -130,6 +134,7 @@ bool mlai_xla_matrix(const xla_buffer_t *a, const char *routine, const mlai_xla_
     desc->lc = lc;
     desc->ld = ld;
     desc->nb = call->nb;
+    desc->precision = call->precision;
     return true;
 }
 

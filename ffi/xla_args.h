@@ -22,9 +22,10 @@ bool mlai_xla_fail(mlai_xla_status_t *st, int code, const char *fmt, ...)
 
 /* Attributes that every call has. All are equal on all ranks: they are part of the program. */
 typedef struct mlai_xla_call {
-    mla_device_t device;  /* which platform called; not an attribute */
-    mla_order_t order;    /* elimination order */
-    mla_rhs_t rhs;        /* how right-hand sides lie */
+    mla_device_t device; /* which platform called; not an attribute */
+    mla_order_t order;   /* elimination order */
+    mla_rhs_t rhs;       /* how right-hand sides lie */
+    mla_precision_t precision;
     int nranks;           /* P */
     int64_t n, nb;        /* order of the matrix, tile width (0: automatic) */
     int64_t call;         /* call site */

@@ -86,6 +86,16 @@ typedef enum mla_device { MLA_HOST = 0, MLA_CUDA = 1 } mla_device_t;
  * columns (the Cholesky factor itself, rather than one to solve with). */
 typedef enum mla_order { MLA_CYCLIC = 0, MLA_NATURAL = 1 } mla_order_t;
 
+/* Of the products inside a factorisation in float32 and complex64; other types take no notice.
+ * FULL: float32's accuracy, from tensor cores where that is faster (six products of bfloat16
+ * pieces). HIGH: three products, about 16 bits; LOW: one, 8 bits: factors to start a refinement
+ * with. Devices without bfloat16 products always give FULL. */
+typedef enum mla_precision {
+    MLA_PRECISION_FULL = 0,
+    MLA_PRECISION_HIGH = 1,
+    MLA_PRECISION_LOW = 2
+} mla_precision_t;
+
 /* How right-hand sides lie. ROWS: b is cut like A, rank p has rows [p*lc, ...) of it.
  * REPLICATED: every rank has all of b, and gets all of x. */
 typedef enum mla_rhs { MLA_RHS_ROWS = 0, MLA_RHS_REPLICATED = 1 } mla_rhs_t;
@@ -173,11 +183,12 @@ typedef struct mla_desc {
     int64_t lc; /* columns of a rank, lc * P >= n; 0: ceil(n / P) */
     int64_t ld; /* leading dimension of the local block, >= max(1, n); 0: n */
     int64_t nb; /* tile width; 0: chosen from n, P, dtype and device */
+    mla_precision_t precision;
 } mla_desc_t;
 
-#define MLA_DESC_INIT(dtype, n)                           \
-    {                                                     \
-        sizeof(mla_desc_t), dtype, MLA_CYCLIC, n, 0, 0, 0 \
+#define MLA_DESC_INIT(dtype, n)                                               \
+    {                                                                         \
+        sizeof(mla_desc_t), dtype, MLA_CYCLIC, n, 0, 0, 0, MLA_PRECISION_FULL \
     }
 
 /* Tile width that a routine takes when desc->nb is 0. */

@@ -13,9 +13,15 @@
  * `info` travels with the panel, so that the first failing tile is the one that all ranks
  * report; what follows a failed tile is NaN by itself.
  *
- * n^3/3 flops; n^2/2 words received by each rank; window 2 n nb words, no scratch.
+ * Where tensor cores make products of float32 and complex64 from bfloat16 pieces (split.h), each
+ * rank splits W when it is there, and updates from the pieces; the factorisation of a tile column
+ * stays in the type of the matrix.
+ *
+ * n^3/3 flops; n^2/2 words received by each rank; window 2 n nb words, scratch
+ * for the pieces of one panel alone.
  * Look-ahead as in ScaLAPACK-type codes (Strazdins 1998); LAPACK potrf with uplo = 'L'. */
 #include "algo/algo.h"
+#include "backend/split.h"
 
 enum { EV_W = 0, EV_READY = 1, EV_PANEL = 2, EV_DONE = 3 }; /* EV_W: also EV_W + 4 */
 
@@ -36,6 +42,8 @@ typedef struct potrf {
     int64_t n, ld;
     char *a;
     int32_t *info;
+    int terms;    /* of a product of pieces; 0: plain products */
+    void *pieces; /* of the panel that main updates with */
     panel_t w[2];
     mlai_stream_t main, side, comm;
 } potrf_t;
@@ -83,11 +91,15 @@ static mla_status_t update(potrf_t *f, const panel_t *w, int64_t j)
     const mlai_dist_t *d = f->d;
     int64_t width = mlai_dist_width(d, j);
     if (width == 0) return MLA_OK;
-    int64_t row = mlai_dist_off(d, j);
-    const void *wj = mlai_at(w->base, f->dt, w->ld, row - (f->n - w->m), 0);
-    return MLAI_BE(f->x, gemm, f->main, f->dt, MLAI_N, MLAI_C, f->n - row, width,
-                   mlai_dist_width(d, w->tile), -1.0, wj, w->ld, wj, w->ld, 1.0,
-                   mlai_at(f->a, f->dt, f->ld, row, mlai_dist_local(d, j)), f->ld);
+    int64_t row = mlai_dist_off(d, j), from = row - (f->n - w->m),
+            k = mlai_dist_width(d, w->tile);
+    void *bj = mlai_at(f->a, f->dt, f->ld, row, mlai_dist_local(d, j));
+    if (f->terms)
+        return MLAI_BE(f->x, gemm_split, f->main, f->dt, f->terms, w->m, k, f->pieces, from,
+                       f->n - row, from, width, bj, f->ld);
+    const void *wj = mlai_at(w->base, f->dt, w->ld, from, 0);
+    return MLAI_BE(f->x, gemm, f->main, f->dt, MLAI_N, MLAI_C, f->n - row, width, k, -1.0, wj,
+                   w->ld, wj, w->ld, 1.0, bj, f->ld);
 }
 
 /* The rest of update k: own tiles after k but `done`. */
@@ -168,6 +180,9 @@ static mla_status_t potrf_loop(potrf_t *f)
         // What main holds now is the last reader of the other buffer.
         MLAI_TRY(mlai_after(x, f->comm, f->main, EV_W + 4 * b));
         MLAI_TRY(mlai_after(x, f->main, f->comm, EV_DONE));
+        if (f->terms)
+            MLAI_TRY(MLAI_BE(x, split, f->main, f->dt, f->terms, w->m, mlai_dist_width(f->d, k),
+                             w->base, w->ld, f->pieces));
         if (own) {
             MLAI_TRY(update(f, w, next));
             MLAI_TRY(panel_step(f, wnext, next, true));
@@ -221,6 +236,9 @@ mla_status_t mlai_potrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
 {
     MLAI_RANGE(x, "potrf");
     mlai_space_t space = mlai_potrf_space(desc, d);
+    int terms =
+        x->be->ops->split ? mlai_split_terms(desc->dtype, desc->precision, desc->n, d->nb) : 0;
+    if (terms) space.work = mlai_split_bytes(desc->dtype, terms, desc->n, d->nb);
     void *work, *base;
     MLAI_TRY(mlai_reserve(x, space.work, space.window, &work, &base));
     potrf_t f = {.x = x,
@@ -230,6 +248,8 @@ mla_status_t mlai_potrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                  .ld = desc->ld,
                  .a = a,
                  .info = info,
+                 .terms = terms,
+                 .pieces = work,
                  .main = mlai_stream(x, MLAI_STREAM_MAIN),
                  .side = mlai_stream(x, MLAI_STREAM_PANEL),
                  .comm = mlai_stream(x, MLAI_STREAM_COMM)};

@@ -128,6 +128,9 @@ mla_status_t mlai_complete(const mla_desc_t *desc, int nranks, mla_device_t devi
     if (desc->order != MLA_CYCLIC && desc->order != MLA_NATURAL)
         return mlai_fail(err, MLA_ARG, "desc->order is %d, expected MLA_CYCLIC or MLA_NATURAL",
                          (int)desc->order);
+    if (desc->precision < MLA_PRECISION_FULL || desc->precision > MLA_PRECISION_LOW)
+        return mlai_fail(err, MLA_ARG, "desc->precision is %d, expected one of mla_precision_t",
+                         (int)desc->precision);
     // Column counts are 32 bit in BLAS and in info.
     if (desc->n < 0 || desc->n > INT32_MAX)
         return mlai_fail(err, MLA_ARG, "desc->n is %lld, expected 0 .. 2147483647",

@@ -118,6 +118,15 @@ typedef struct mlai_backend_ops {
                          mlai_uplo_t uplo, mlai_op_t op, mlai_diag_t diag, int64_t m, int64_t n,
                          double alpha, const void *a, int64_t lda, void *b, int64_t ldb);
 
+    /* -- products of float32 and complex64 from bfloat16 pieces (split.h); NULL: none */
+    /* pieces := the m x k matrix a in `terms` terms; mlai_split_bytes of them. */
+    mla_status_t (*split)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int terms,
+                          int64_t m, int64_t k, const void *a, int64_t lda, void *pieces);
+    /* c (rows x cols) -= W[i : i + rows] W[j : j + cols]^H, W the m x k matrix of `pieces`. */
+    mla_status_t (*gemm_split)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int terms,
+                               int64_t m, int64_t k, const void *pieces, int64_t i, int64_t rows,
+                               int64_t j, int64_t cols, void *c, int64_t ldc);
+
     /* -- tiles (n at most a tile width) */
     /* a := its lower Cholesky factor; the strict upper triangle is not referenced. On failure
      * at local column j (0-based) *info := first + j + 1 if *info is 0, and the lower triangle

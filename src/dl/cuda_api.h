@@ -194,6 +194,7 @@
     VAL(CUBLAS_COMPUTE_64F, 70)                                                                  \
     VAL(CUBLAS_GEMM_DEFAULT, -1)                                                                 \
     VAL(CUDA_R_32F, 0)                                                                           \
+    VAL(CUDA_R_16BF, 14)                                                                         \
     VAL(CUDA_R_64F, 1)                                                                           \
     VAL(CUDA_C_32F, 4)                                                                           \
     VAL(CUDA_C_64F, 5)

@@ -6,7 +6,8 @@
  *     tester [potrf,posv,poinv,potri,syevd,syevj] --type s,d,c,z --n 1,7,100:400:100 --nb 0,16
  *            --ranks 1,2,3,4 --kind rand,cond:1e4 --nrhs 1,5 --rhs rows|replicated --pad 0
  *            --lc 0 --order cyclic|natural --device host|cuda --ordinals 0,1
- *            --comm threads|shm|peer|self --repeat 3 --check y|n --tol 10 --json
+ *            --comm threads|shm|peer|self --precision full|high|low --repeat 3 --check y|n
+ *            --tol 10 --json
  *
  * `syevj` is syevd without vectors; potri is potrf and potri. Ranks are threads; on CUDA rank p
  * works on device ordinals[p mod count], and the communicator is `peer` unless --comm says
@@ -104,6 +105,10 @@ static bool set_value(sweep_t *s, const char *name, const char *v)
         c->order = v[0] == 'n' ? MLA_NATURAL : MLA_CYCLIC;
     else if (!strcmp(name, "--rhs"))
         c->rhs = strncmp(v, "re", 2) ? MLA_RHS_ROWS : MLA_RHS_REPLICATED;
+    else if (!strcmp(name, "--precision"))
+        c->precision = v[0] == 'f'   ? MLA_PRECISION_FULL
+                       : v[0] == 'h' ? MLA_PRECISION_HIGH
+                                     : MLA_PRECISION_LOW;
     else if (!strcmp(name, "--device"))
         c->device = v[0] == 'c' ? MLA_CUDA : MLA_HOST;
     else if (!strcmp(name, "--comm"))

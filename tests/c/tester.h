@@ -18,6 +18,7 @@ typedef struct config {
     mla_order_t order;
     mla_device_t device;
     mla_rhs_t rhs;
+    mla_precision_t precision;
     int64_t n, nb, nrhs, pad, lc; /* lc: 0, or at least ceil(n / nranks) */
     int nranks, repeat;
     int ordinal_count, ordinal[MAX_RANKS]; /* devices of the ranks, in turn */

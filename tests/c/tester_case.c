@@ -380,6 +380,7 @@ static void prepare(run_t *run, const config_t *cfg, gen_t *gen)
     run->cfg = cfg;
     run->desc = (mla_desc_t)MLA_DESC_INIT(cfg->dt, cfg->n);
     run->desc.order = cfg->order;
+    run->desc.precision = cfg->precision;
     run->desc.lc = mlai_max(mlai_max(1, cfg->lc), mlai_ceil_div(cfg->n, cfg->nranks));
     run->desc.ld = mlai_max(1, cfg->n) + cfg->pad;
     run->desc.nb = cfg->nb ? cfg->nb : mla_tile_size(&run->desc, cfg->nranks, cfg->device);

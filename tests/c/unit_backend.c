@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/split.h"
 #include "check.h"
 #include "core/size.h"
 #include "gen.h"
@@ -488,6 +489,32 @@ static void naive_potrf(const mat_t *a)
     }
 }
 
+/* Rows [i, m) times rows [j, j + cols): as the Cholesky factorisation asks, and a block below. */
+static void test_split(mla_dtype_t dt, int terms, int64_t m, int64_t k, int64_t i, int64_t j)
+{
+    if (!be->ops->split || mlai_real(dt) != MLA_FLOAT32) return;
+    int64_t cols = mlai_min(m - j, 5);
+    mat_t w = make(dt, m, k, 31), c = make(dt, m - i, cols, 32);
+    for (int64_t q = 0; q < k; q++) // graded, and one element that has no third piece
+        for (int64_t r = 0; r < m; r++)
+            *at(&w, r, q) = gen_rounded(dt, *at(&w, r, q) * exp2(-(double)(q % 7)));
+    if (m > 0 && k > 0) *at(&w, 0, 0) = gen_rounded(dt, 0x1p-120);
+    upload(&w);
+    void *pieces;
+    BE(alloc, mlai_split_bytes(dt, terms, m, k) + 256, &pieces);
+    BE(split, ST, dt, terms, m, k, w.dev, w.ld, pieces);
+    BE(gemm_split, ST, dt, terms, m, k, pieces, i, m - i, j, cols, c.dev, c.ld);
+    for (int64_t q = 0; q < cols; q++)
+        for (int64_t r = 0; r < m - i; r++)
+            for (int64_t l = 0; l < k; l++)
+                *at(&c, r, q) -= mul(*at(&w, i + r, l), conj(*at(&w, j + q, l)));
+    double unit = terms == 6 ? check_eps(dt) : terms == 3 ? 0x1p-15 : 0x1p-7;
+    expect(&c, 4 * (sqrt((double)k) + 4) * unit, "gemm_split");
+    be->ops->free(be, pieces);
+    drop(&w);
+    drop(&c);
+}
+
 static int32_t run_potrf(mat_t *a, int64_t first, int32_t before)
 {
     int32_t got = before;
@@ -580,6 +607,15 @@ int main(int argc, char **argv)
             test_log_diag(dt, size[i]);
             test_potrf(dt, size[i]);
             test_trtri(dt, size[i]);
+        }
+        for (int terms = 1; terms <= 6; terms += terms == 1 ? 2 : 3) {
+            test_split(dt, terms, 40, 33, 0, 0);
+            test_split(dt, terms, 70, 64, 33, 33);
+            test_split(dt, terms, 5, 7, 1, 0);
+            test_split(dt, terms, 0, 3, 0, 0);
+            test_split(dt, terms, 3, 0, 0, 0);
+            test_split(dt, terms, 35, 600, 32, 1);
+            test_split(dt, terms, 33, 512, 0, 30);
         }
         // Where a device takes another way: tall, wide, few rows, more than one block.
         test_trsm(dt, 530, 150);

@@ -71,6 +71,18 @@ struct alignas(16) uint4 {
 struct dim3 {
     unsigned x, y, z;
 };
+static inline unsigned __float_as_uint(float x)
+{
+    unsigned u;
+    std::memcpy(&u, &x, sizeof u);
+    return u;
+}
+static inline float __uint_as_float(unsigned u)
+{
+    float x;
+    std::memcpy(&x, &u, sizeof x);
+    return x;
+}
 static inline float2 make_float2(float x, float y)
 {
     return {x, y};

@@ -63,7 +63,7 @@ const char *cublasGetStatusString(cublasStatus_t status)
 /* C := alpha op(A) op(B) + beta C, `count` times; lower: only the lower triangle, real diagonal.
  */
 typedef struct product {
-    int opa, opb, type, lower;
+    int opa, opb, type, lower, out; /* out: the type of C */
     int64_t m, n, k, lda, ldb, ldc, count, stepa, stepb, stepc;
     fake_z alpha, beta;
     const void *a, *b;
@@ -79,11 +79,11 @@ static fake_z at(int type, int op, const void *a, int64_t lda, int64_t i, int64_
 static void run_product(void *args)
 {
     const product_t *p = args;
-    size_t es = fake_size(p->type);
+    size_t es = fake_size(p->type), eo = fake_size(p->out);
     for (int64_t q = 0; q < p->count; q++) {
         const char *a = (const char *)p->a + (size_t)(q * p->stepa) * es;
         const char *b = (const char *)p->b + (size_t)(q * p->stepb) * es;
-        char *c = (char *)p->c + (size_t)(q * p->stepc) * es;
+        char *c = (char *)p->c + (size_t)(q * p->stepc) * eo;
         for (int64_t j = 0; j < p->n; j++)
             for (int64_t i = p->lower ? j : 0; i < p->m; i++) {
                 fake_z s = 0;
@@ -91,8 +91,8 @@ static void run_product(void *args)
                     s += at(p->type, p->opa, a, p->lda, i, l) *
                          at(p->type, p->opb, b, p->ldb, l, j);
                 s *= p->alpha;
-                if (p->beta != 0) s += p->beta * fake_get(p->type, c, i + j * p->ldc);
-                fake_put(p->type, c, i + j * p->ldc, p->lower && i == j ? (fake_z)creal(s) : s);
+                if (p->beta != 0) s += p->beta * fake_get(p->out, c, i + j * p->ldc);
+                fake_put(p->out, c, i + j * p->ldc, p->lower && i == j ? (fake_z)creal(s) : s);
             }
     }
 }
@@ -105,15 +105,18 @@ cublasStatus_t cublasGemmStridedBatchedEx_64(
     int64_t count, cublasComputeType_t compute, cublasGemmAlgo_t algo)
 {
     ENTER(handle);
+    int pieces = atype == CUDA_R_16BF && ctype == CUDA_R_32F;
     int expected =
-        atype == CUDA_R_32F || atype == CUDA_C_32F ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_64F;
-    if (atype != btype || atype != ctype || compute != expected || algo != CUBLAS_GEMM_DEFAULT ||
-        lda < (opa == CUBLAS_OP_N ? m : k) || ldb < (opb == CUBLAS_OP_N ? k : n) || ldc < m)
+        ctype == CUDA_R_32F || ctype == CUDA_C_32F ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_64F;
+    if (atype != btype || (atype != ctype && !pieces) || compute != expected ||
+        algo != CUBLAS_GEMM_DEFAULT || lda < (opa == CUBLAS_OP_N ? m : k) ||
+        ldb < (opb == CUBLAS_OP_N ? k : n) || ldc < m)
         return INVALID;
     product_t p = {opa,
                    opb,
                    atype,
                    0,
+                   ctype,
                    m,
                    n,
                    k,
@@ -124,8 +127,8 @@ cublasStatus_t cublasGemmStridedBatchedEx_64(
                    stridea,
                    strideb,
                    stridec,
-                   fake_get(atype, alpha, 0),
-                   fake_get(atype, beta, 0),
+                   fake_get(ctype, alpha, 0),
+                   fake_get(ctype, beta, 0),
                    a,
                    b,
                    c};
@@ -152,7 +155,8 @@ static cublasStatus_t rank_k(cublasHandle_t handle, int type, cublasFillMode_t u
     if (uplo != CUBLAS_FILL_MODE_LOWER || lda < (op == CUBLAS_OP_N ? n : k) || ldc < n)
         return INVALID;
     int other = op != CUBLAS_OP_N ? CUBLAS_OP_N : type >= 4 ? CUBLAS_OP_C : CUBLAS_OP_T;
-    product_t p = {op, other, type, 1, n, n, k, lda, lda, ldc, 1, 0, 0, 0, alpha, beta, a, a, c};
+    product_t p = {op,  other, type, 1, type, n,     n,    k, lda, lda,
+                   ldc, 1,     0,    0, 0,    alpha, beta, a, a,   c};
     fake_enqueue(handle->stream, run_product, &p, sizeof p);
     return CUBLAS_STATUS_SUCCESS;
 }

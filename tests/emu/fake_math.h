@@ -7,16 +7,24 @@
 #include <complex.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef double _Complex fake_z;
 
-/* As cudaDataType: 0 float, 1 double, 4 and 5 complex. Other numbers read nothing. */
+/* As cudaDataType: 0 float, 1 double, 4 and 5 complex, 14 bfloat16 (read only). Other numbers
+ * read nothing. */
 static inline fake_z fake_get(int type, const void *a, int64_t k)
 {
     switch (type) {
     case 0: return ((const float *)a)[k];
     case 1: return ((const double *)a)[k];
     case 4: return ((const float _Complex *)a)[k];
+    case 14: {
+        uint32_t u = (uint32_t)((const uint16_t *)a)[k] << 16;
+        float x;
+        memcpy(&x, &u, sizeof x);
+        return x;
+    }
     default: return ((const fake_z *)a)[k];
     }
 }
@@ -33,7 +41,7 @@ static inline void fake_put(int type, void *a, int64_t k, fake_z z)
 
 static inline size_t fake_size(int type)
 {
-    return type == 0 ? 4 : type == 5 ? 16 : 8;
+    return type == 14 ? 2 : type == 0 ? 4 : type == 5 ? 16 : 8;
 }
 
 #endif

@@ -17,10 +17,13 @@ def check_assume_a(assume_a) -> None:
         )
 
 
-def check_precision(precision) -> None:
-    if precision in _PRECISIONS or isinstance(precision, jax.lax.Precision):
-        return
-    raise ValueError(f"precision={precision!r}, expected one of {_PRECISIONS}")
+def check_precision(precision) -> int:
+    """mla_precision_t: 0 full, 1 high, 2 low."""
+    if isinstance(precision, jax.lax.Precision):
+        precision = precision.name.lower()
+    if precision not in _PRECISIONS:
+        raise ValueError(f"precision={precision!r}, expected one of {_PRECISIONS}")
+    return {"high": 1, "default": 2}.get(precision, 0)
 
 
 def check_tile(tile_size) -> int:

@@ -134,6 +134,9 @@ MLAI_CUDA_OP(log_diag)
 /* cuda_blas.c */
 MLAI_CUDA_OP(gemm)
 MLAI_CUDA_OP(herk)
+/* cuda_split.c */
+MLAI_CUDA_OP(split)
+MLAI_CUDA_OP(gemm_split)
 /* cuda_triangle.c */
 MLAI_CUDA_OP(trsm)
 MLAI_CUDA_OP(trtri_tile)

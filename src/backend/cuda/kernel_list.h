@@ -18,6 +18,8 @@
     X4(potrf_info)                   \
     /* trtri.cu */                   \
     X4(trtri_leaf)                   \
+    /* split.cu */                   \
+    X1(split)                        \
     /* dc.cu */                      \
     X2(dc_leaves)                    \
     X2(dc_border)                    \

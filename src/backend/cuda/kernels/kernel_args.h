@@ -75,6 +75,16 @@ typedef struct mlai_log_diag_args {
     double *acc;
 } mlai_log_diag_args_t;
 
+/* split: left and right: for each row of the m x k matrix a (complex: for each row two of left)
+ * 6 - first terms of `depth` bfloat16, the last ones zero. depth: a multiple of 8; complex:
+ * of 16. */
+typedef struct mlai_split_args {
+    int64_t m, k, lda, depth;
+    const void *a;
+    void *left, *right;
+    int32_t first, complex;
+} mlai_split_args_t;
+
 /* potrf_info: the first failing column j of a factored tile is *status - 1 (if > 0) or the first
  * NaN on the diagonal before it. *status := j + 1 or 0; *info := first + j + 1 if it was 0. One
  * block. */
