@@ -21,7 +21,6 @@
  * for the pieces of one panel alone.
  * Look-ahead as in ScaLAPACK-type codes (Strazdins 1998); LAPACK potrf with uplo = 'L'. */
 #include "algo/algo.h"
-#include "backend/split.h"
 
 enum { EV_W = 0, EV_READY = 1, EV_PANEL = 2, EV_DONE = 3 }; /* EV_W: also EV_W + 4 */
 

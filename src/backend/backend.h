@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "backend/dc_level.h"
+#include "backend/split.h"
 #include "comm/comm.h"
 #include "core/dtype.h"
 #include "core/size.h"

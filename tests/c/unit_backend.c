@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "backend/backend.h"
-#include "backend/split.h"
 #include "check.h"
 #include "core/size.h"
 #include "gen.h"

@@ -2,7 +2,6 @@
  * src/backend/cuda/cuda_split.c: products from bfloat16 pieces (split.h): kernels/split.cu and
  * cuBLAS. Both sides lie by rows, the layout in which tensor cores are fastest. */
 #include "backend/cuda/cuda_backend.h"
-#include "backend/split.h"
 
 enum { ROWS = 32, COLUMNS = 64, LINES = 8 }; /* the tile of split.cu; rows at a time of a block */
 
