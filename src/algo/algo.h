@@ -115,6 +115,23 @@ mla_status_t mlai_unmtr(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                         int64_t kd, const void *a, const void *tau, int64_t cols, void *z,
                         int64_t ldz, void *work, void *base);
 
+/* Band to tridiagonal form, Q2^H B Q2 = T, by bulge chasing; every rank does the whole of it. ab:
+ * the band of B in LAPACK's lower storage, device memory, equal on all ranks: element (i, j),
+ * j <= i <= min(n - 1, j + kd), at ab[i - j + j ldab]; ldab >= 2 kd, rows kd + 1 .. 2 kd - 1 are
+ * 0 (room for the bulges); destroyed. B's norm is about 1. kd >= 1; a backend may know few kd.
+ * v: this rank's share of the reflectors, of mlai_hb2st_keep bytes, or NULL for values only.
+ * diag (n), off (n - 1): as mlai_hetrd's. work: mlai_hb2st_space's; no window. */
+size_t mlai_hb2st_keep(mla_dtype_t dt, int64_t n, int nranks);
+mlai_space_t mlai_hb2st_space(mla_dtype_t dt, int64_t n, int64_t kd);
+mla_status_t mlai_hb2st(mla_context_t *x, mla_dtype_t dt, int64_t n, int64_t kd, void *ab,
+                        int64_t ldab, void *v, double *diag, double *off, void *work);
+/* z := Q2 z, z: n x cols; cols may differ from rank to rank, 0 and more. v as mlai_hb2st left it.
+ */
+mlai_space_t mlai_unmtr_hb2st_space(mla_dtype_t dt, int64_t n, int64_t kd, int nranks);
+mla_status_t mlai_unmtr_hb2st(mla_context_t *x, mla_dtype_t dt, int64_t n, int64_t kd,
+                              const void *v, int64_t cols, void *z, int64_t ldz, void *work,
+                              void *base);
+
 /* Tridiagonal divide and conquer. d (n), e (n - 1): host memory, equal on all ranks; out: d
  * ascending, e destroyed. q: device memory of real type `real`, NULL for values only: out, this
  * rank's rows [p*lr, min(n, (p+1)*lr)), lr = ceil(n / P), of the eigenvectors of T, column-major;

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "backend/chase.h"
 #include "backend/dc_level.h"
 #include "backend/split.h"
 #include "comm/comm.h"
@@ -51,6 +52,22 @@ static inline size_t mlai_trd_scratch(const mlai_dist_t *d, mla_dtype_t dt)
 {
     int64_t rows = mlai_ceil_div(d->lc, 64) + mlai_ceil_div(d->lc, 256) + 16;
     return mlai_size_mat(d->n + 256, rows, mlai_sizeof(dt));
+}
+
+/* Scratch of a bulge chase (the two entries below), untouched from the call's first launch to its
+ * last. Both backends: 8 sweeps on the way, or a counter a sweep; blocks of sweeps with their
+ * triangular factors multiplied out. */
+static inline size_t mlai_chase_work(int64_t n, int64_t kd, mla_dtype_t dt)
+{
+    int64_t side = mlai_min(kd, n) + 64;
+    size_t hop = mlai_size_mat(side, 2 * side + 24, 2 * mlai_sizeof(dt));
+    return mlai_size_align(mlai_size_add(hop, mlai_size_mat(n + 64, 3, sizeof(double))));
+}
+static inline size_t mlai_chase_back_work(int64_t n, int64_t kd, mla_dtype_t dt)
+{
+    int64_t hops = n / kd + 2, reals = mlai_is_complex(dt) ? 2 : 1;
+    return mlai_size_align(
+        mlai_size_mat(hops * (kd + 32) + 4096, 2 * MLAI_CHASE_GROUP * reals, sizeof(double)));
 }
 
 typedef struct mlai_backend_ops {
@@ -173,6 +190,18 @@ typedef struct mlai_backend_ops {
      * Takes its own scratch. *info (device memory): 0 or > 0. */
     mla_status_t (*syevd)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, bool vectors,
                           int64_t n, void *a, int64_t lda, void *w, int32_t *info);
+
+    /* -- band to tridiagonal form and back (hb2st.c; chase.h has the data) */
+    /* The whole chase. ab: rows kd + 1 .. 2 kd - 1 of the storage are 0; of a diagonal element
+     * the real part counts; destroyed. diag (n), off (n - 1): host memory. Norm about 1: a column
+     * of nothing is dropped. Waits for the device. */
+    mla_status_t (*hb2st)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                          const mlai_chase_t *t, double *diag, double *off);
+    /* z := (H of group g, in the order of the sweeps) z, z: n x cols. v: the group; of t, n and
+     * kd count. work: mlai_chase_back_work bytes. */
+    mla_status_t (*unmtr_hb2st)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                                const mlai_chase_t *t, int64_t g, const void *v, int64_t cols,
+                                void *z, int64_t ldz, void *work);
 
     /* -- tridiagonal divide and conquer (stedc.c; dc_level.h has the data). q and q2 have the
      * leading dimension ldq and one column for each of the matrix; `dt` is their type. */

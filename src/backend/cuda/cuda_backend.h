@@ -143,6 +143,9 @@ MLAI_CUDA_OP(trtri_tile)
 /* cuda_solver.c */
 MLAI_CUDA_OP(potrf_tile)
 MLAI_CUDA_OP(syevd)
+/* cuda_chase.c */
+MLAI_CUDA_OP(hb2st)
+MLAI_CUDA_OP(unmtr_hb2st)
 /* cuda_dc.c */
 MLAI_CUDA_OP(dc_leaves)
 MLAI_CUDA_OP(dc_border)

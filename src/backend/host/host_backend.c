@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/host/host_chase.h"
 #include "backend/host/host_dc.h"
 #include "backend/host/host_loops.h"
 #include "backend/host/host_trd.h"
@@ -295,6 +296,8 @@ static const mlai_backend_ops_t host_ops = {
     .hetrd_product = mlai_host_hetrd_product,
     .larft_diag = mlai_host_larft_diag,
     .geqrt = mlai_host_geqrt,
+    .hb2st = mlai_host_hb2st,
+    .unmtr_hb2st = mlai_host_unmtr_hb2st,
     .dc_leaves = mlai_host_dc_leaves,
     .dc_border = mlai_host_dc_border,
     .dc_rotate = mlai_host_dc_rotate,
