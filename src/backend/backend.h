@@ -182,7 +182,7 @@ typedef struct mlai_backend_ops {
                                const void *tau, void *a, int64_t lda);
     /* QR of a panel, m >= n, by reflectors (LAPACK geqrt): a := R in its upper triangle and,
      * below the diagonal, V, which has ones on it; t (n x n) := T, zeros below its diagonal. Q =
-     * I - V T V^H = H_0 H_1 ..., H_j = I - t_jj v_j v_j^H. On a GPU n <= MLAI_PANEL_MOST. */
+     * I - V T V^H = H_0 H_1 ..., H_j = I - t_jj v_j v_j^H. */
     mla_status_t (*geqrt)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
                           int64_t n, void *a, int64_t lda, void *t, int64_t ldt);
     /* The whole of a one-rank problem by the vendor's routine, or NULL: w (real type, ascending)
@@ -249,8 +249,6 @@ typedef struct mlai_backend_ops {
     /* -- for profilers: a range of this thread begins (its name) or the innermost ends (NULL) */
     void (*range)(mlai_backend_t *be, const char *name);
 } mlai_backend_ops_t;
-
-enum { MLAI_PANEL_MOST = 64 };
 
 enum {
     MLAI_STREAM_MAIN = 0,  /* the caller's: everything has joined it when a routine returns */

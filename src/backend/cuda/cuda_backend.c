@@ -218,6 +218,7 @@ static const mlai_backend_ops_t cuda_ops = {
     .larft_diag = mlai_cuda_larft_diag,
     .hb2st = mlai_cuda_hb2st,
     .unmtr_hb2st = mlai_cuda_unmtr_hb2st,
+    .geqrt = mlai_cuda_geqrt,
 };
 
 mla_status_t mlai_backend_create_cuda(const mla_context_options_t *options, mlai_error_t *err,

@@ -163,6 +163,8 @@ MLAI_CUDA_OP(lacpy_real)
 MLAI_CUDA_OP(hetrd_column)
 MLAI_CUDA_OP(hetrd_product)
 MLAI_CUDA_OP(larft_diag)
+/* cuda_geqrt.c */
+MLAI_CUDA_OP(geqrt)
 
 /* Part of an m x n matrix := NaN if *flag != 0; the context is current. */
 mla_status_t mlai_cuda_fill_nan(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt,

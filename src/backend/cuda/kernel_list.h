@@ -20,6 +20,10 @@
     X4(trtri_leaf)                   \
     /* split.cu */                   \
     X1(split)                        \
+    /* geqrt.cu */                   \
+    X4(geqrt_first)                  \
+    X4(geqrt_second)                 \
+    X4(geqrt_finish)                 \
     /* dc.cu */                      \
     X2(dc_leaves)                    \
     X2(dc_border)                    \

@@ -79,6 +79,7 @@ static void NAME(qr_reflect)(int nv, int64_t rows, R *x, R *tau)
     for (int64_t k = 0; k < nv * rows; k++) most = fmax(most, fabs((double)x[k]));
     int e = 0;
     (void)frexp(most, &e);
+    if (e < -1000) e = -1000;
     double scale = ldexp(1, -e), re = (double)x[0] * scale, im = 0;
     if (nv == 2) im = (double)x[1] * scale;
     for (int64_t k = nv; k < nv * rows; k++) {

@@ -104,6 +104,20 @@ typedef struct mlai_trtri_leaf_args {
     void *b;
 } mlai_trtri_leaf_args_t;
 
+enum { MLAI_GEQRT_THREADS = 1024 };
+
+/* geqrt_first, _second, _finish; see geqrt.cu. Leading dimensions: m for q, m - n for y, n for g,
+ * r and w. */
+typedef struct mlai_geqrt_args {
+    int64_t m, lda, ldt;
+    void *a, *t;
+    const void *q, *y; /* Q, m x n; the rest of Y, (m - n) x n */
+    const void *g;     /* Gram matrix of A, then of Q */
+    void *r, *w;       /* R1; its inverse, then M */
+    int32_t *bad;
+    int32_t n, unused;
+} mlai_geqrt_args_t;
+
 enum {
     MLAI_DC_THREADS = 128,                    /* 4 warps */
     MLAI_DC_LEAF_THREADS = 32 + MLAI_DC_LEAF, /* a warp, and a thread for each row */
