@@ -50,7 +50,7 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   # The programs that run on a GPU too, and one of the backend's own. no_fatbin.c: kernels that are
   # not the embedded ones.
   set(names)
-  foreach(name unit_backend unit_trd unit_he2hb unit_stedc tester unit_cuda)
+  foreach(name unit_backend unit_trd unit_he2hb unit_hb2st unit_stedc tester unit_cuda)
     set(files ${dir}/${name}.c)
     if(name STREQUAL "tester")
       set(files ${tester})
@@ -88,11 +88,12 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
            --nb 140 --kind kernel:2 --order natural)
   add_test(NAME emu_unit_trd COMMAND emu_unit_trd --device cuda --quick)
   add_test(NAME emu_unit_he2hb COMMAND emu_unit_he2hb --device cuda --quick ${one_type})
+  add_test(NAME emu_unit_hb2st COMMAND emu_unit_hb2st --device cuda --quick)
   add_test(NAME emu_unit_stedc COMMAND emu_unit_stedc --device cuda ${most})
   add_test(NAME emu_syevd COMMAND emu_tester syevd,syevj --device cuda --type d,c --ranks 1,3
            --n 3,35 --nb 0,7 --kind goe)
-  set_tests_properties(emu_unit_backend emu_unit_trd emu_unit_he2hb emu_unit_stedc emu_tester
-    emu_kernel emu_syevd emu_split emu_split_low
+  set_tests_properties(emu_unit_backend emu_unit_trd emu_unit_he2hb emu_unit_hb2st
+    emu_unit_stedc emu_tester emu_kernel emu_syevd emu_split emu_split_low
     PROPERTIES TIMEOUT 900
     ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   target_compile_definitions(emu_unit_cuda PRIVATE FAKE_DIR="${fake_dir}")

@@ -104,7 +104,7 @@ static inline int2 make_int2(int x, int y)
 
 namespace emu
 {
-enum { MAX_THREADS = 1024, WARP = 32, STACK = 256 << 10, VALUE = 16 };
+enum { MAX_THREADS = 1024, WARP = 32, STACK = 256 << 10, VALUE = 48 };
 
 // From one stack to another. _setjmp and _longjmp make no system call, but AddressSanitizer takes
 // the latter for an unwinding of the stack.
@@ -307,7 +307,7 @@ template <class A> constexpr size_t parameter_size(void (*)(A))
 // The value that lane `from` brings, or the own one if there is no such lane in the operation.
 template <class T> T exchange(unsigned mask, T value, int from)
 {
-    static_assert(sizeof(T) <= VALUE, "a warp exchanges 16 bytes at most");
+    static_assert(sizeof(T) <= VALUE, "a warp exchanges 48 bytes at most");
     int me = current, first = me / WARP * WARP;
     std::memcpy(fibre[me].value, &value, sizeof value);
     meet(AT_WARP, mask);
@@ -323,6 +323,29 @@ inline int lane()
     return current % WARP;
 }
 } // namespace emu
+
+struct emu_fragments {
+    double a[4], b[2];
+};
+
+// mma.m16n8k8 in double: D (16 x 8) += A (16 x 8) B (8 x 8); lane 4 g + t has the elements (g,
+// t), (g+8, t), (g, t+4), (g+8, t+4) of A, (t, g), (t+4, g) of B and (g, 2t), (g, 2t+1), (g+8,
+// 2t), (g+8, 2t+1) of D.
+static inline void emu_mma(double *d, emu_fragments mine)
+{
+    const int first = emu::current / emu::WARP * emu::WARP;
+    const int g = emu::lane() / 4, t = emu::lane() % 4;
+    emu_fragments a, b;
+    std::memcpy(emu::fibre[emu::current].value, &mine, sizeof mine);
+    emu::meet(emu::AT_WARP, 0xffffffffu);
+    for (int k = 0; k < 8; k++)
+        for (int e = 0; e < 4; e++) {
+            std::memcpy(&a, emu::fibre[first + 4 * g + k % 4].value, sizeof a);
+            std::memcpy(&b, emu::fibre[first + 4 * (2 * t + e % 2) + k % 4].value, sizeof b);
+            d[e] += a.a[k / 4 * 2 + e / 2] * b.b[k / 4];
+        }
+    emu::meet(emu::AT_WARP, 0xffffffffu);
+}
 
 #define threadIdx (emu::thread_index())
 #define blockIdx (emu::block_index)
@@ -399,6 +422,10 @@ template <class T> T __ldg(const T *p)
 template <class T> T __ldcg(const T *p)
 {
     return *p;
+}
+template <class T> void __stcg(T *p, T value)
+{
+    *p = value;
 }
 template <class T, class U> T atomicAdd(T *p, U value)
 {

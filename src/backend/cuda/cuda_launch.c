@@ -54,6 +54,11 @@ mla_status_t mlai_cuda_load_kernels(mlai_cuda_t *c, mlai_error_t *err)
                              "is older than compute capability 8.0, or the driver is too old",
                              c->ordinal);
         MLAI_TRY(mlai_cu_check(c->cu, err, c->ordinal, names[k], result));
+        // All of chase.cu's shared memory is dynamic.
+        if (k >= MLAI_K_chase_sweeps32 && k <= MLAI_K_chase_back64 + MLA_COMPLEX128)
+            MLAI_TRY(MLAI_CU(c->cu, err, c->ordinal, cuKernelSetAttribute,
+                             CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)c->shared_most,
+                             kernel, c->device));
     }
     return MLA_OK;
 }

@@ -65,11 +65,14 @@ static mla_status_t make_streams(mlai_cuda_t *c, mlai_error_t *err)
 
 static mla_status_t make_memory(mlai_cuda_t *c, mlai_error_t *err)
 {
-    int pools = 0, l2 = 0;
+    int pools = 0, l2 = 0, shared = 0;
     CU(cuDeviceGetAttribute, &c->processors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, c->device);
     CU(cuDeviceGetAttribute, &l2, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, c->device);
     CU(cuDeviceGetAttribute, &pools, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, c->device);
+    CU(cuDeviceGetAttribute, &shared, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
+       c->device);
     c->l2_bytes = l2;
+    c->shared_most = shared;
     CU(cuMemAlloc_v2, &c->status, MLAI_CUDA_HANDLES * sizeof(int32_t));
     if (!pools) return MLA_OK;
     CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,

@@ -44,7 +44,14 @@
     X4(larft_diag)                   \
     X2(norm_max)                     \
     X2(lascl)                        \
-    X2(lacpy_real)
+    X2(lacpy_real)                   \
+    /* chase.cu */                   \
+    X4(chase_sweeps32)               \
+    X4(chase_sweeps64)               \
+    X4(chase_tridiagonal)            \
+    X4(chase_expand)                 \
+    X4(chase_back32)                 \
+    X4(chase_back64)
 // clang-format on
 
 enum {

@@ -14,6 +14,7 @@ typedef unsigned long long uint64_t;
 #include <stdint.h>
 #endif
 
+#include "backend/chase.h"
 #include "backend/dc_level.h"
 
 /* lacpy: part `uplo` ('L', 'U', 'A') of b := that of a, m x n. wide: a and b and their columns
@@ -210,5 +211,31 @@ typedef struct mlai_lacpy_real_args {
     const void *a;
     void *b;
 } mlai_lacpy_real_args_t;
+
+/* ---- chase.cu ---- */
+
+/* chase_sweeps, chase_tridiagonal; counters and T are device memory. */
+typedef struct mlai_chase_args {
+    mlai_chase_t t;
+    int32_t *next;    /* sweeps that have been taken */
+    int32_t *stalled; /* a wait took too long */
+    int32_t *done;    /* by sweep: hops that are done */
+    double *diag, *off;
+    int64_t limit; /* of a wait, ns */
+} mlai_chase_args_t;
+
+/* Diamonds of a pass of chase_back, whose window fits the registers. */
+#define MLAI_CHASE_DIAMONDS(kd, planes) (MLAI_CHASE_GROUP / 8 * 32 / (kd) / (planes))
+
+/* chase_expand: the diamonds of the group whose first sweep is `first`, all passes one after the
+ * other, each with room for `steps` steps of ng diamonds. chase_back: one pass, whose first sweep
+ * is `first`, of `steps` steps. */
+typedef struct mlai_chase_back_args {
+    int64_t n, cols, ldz, first, steps;
+    const void *v;
+    void *z;
+    double *vw;
+    int32_t kd, ng;
+} mlai_chase_back_args_t;
 
 #endif
