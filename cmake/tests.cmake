@@ -63,4 +63,12 @@ if(names)
   set_tests_properties(${names} PROPERTIES TIMEOUT 900 ENVIRONMENT "${env}")
 endif()
 
+# Eigenproblems by way of a band, at every n.
+foreach(band 1 6)
+  add_test(NAME tester_band_${band} COMMAND tester syevd,syevj --n 0,1,7,65 --nb 0,7 --ranks 1,3
+           --kind goe,cluster,graded,zero,onesplus,wilkinson)
+  set_tests_properties(tester_band_${band} PROPERTIES TIMEOUT 900 ENVIRONMENT
+    "${env};MESHLINALG_EIGH_BAND=${band}")
+endforeach()
+
 include(cmake/emu.cmake)

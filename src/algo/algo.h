@@ -132,6 +132,20 @@ mla_status_t mlai_unmtr_hb2st(mla_context_t *x, mla_dtype_t dt, int64_t n, int64
                               const void *v, int64_t cols, void *z, int64_t ldz, void *work,
                               void *base);
 
+/* Q^H B' Q = T in one stage, kd = 0, or by way of a band of half-bandwidth kd, and z := Q z: as
+ * mlai_hetrd and mlai_unmtr. kept: device memory of mlai_tridiag_kept bytes, from one to the
+ * other. */
+size_t mlai_tridiag_kept(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd, bool vectors);
+mlai_space_t mlai_tridiag_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd);
+mla_status_t mlai_tridiag(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                          int64_t kd, bool keep, void *a, void *kept, double *diag, double *off,
+                          void *work, void *base);
+mlai_space_t mlai_tridiag_back_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd,
+                                     int64_t most);
+mla_status_t mlai_tridiag_back(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                               int64_t kd, const void *a, const void *kept, int64_t cols, void *z,
+                               int64_t ldz, void *work, void *base);
+
 /* Tridiagonal divide and conquer. d (n), e (n - 1): host memory, equal on all ranks; out: d
  * ascending, e destroyed. q: device memory of real type `real`, NULL for values only: out, this
  * rank's rows [p*lr, min(n, (p+1)*lr)), lr = ceil(n / P), of the eigenvectors of T, column-major;
@@ -141,9 +155,11 @@ mlai_space_t mlai_stedc_space(int nranks, mla_dtype_t real, int64_t n, bool vect
 mla_status_t mlai_stedc(mla_context_t *x, mla_dtype_t real, int64_t n, double *d, double *e,
                         void *q, int64_t ldq, void *q2, void *work, void *base, int32_t *info);
 
-mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, bool vectors);
-mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
-                        void *w, void *z, int32_t *info);
+/* kd as for mlai_tridiag. */
+mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd,
+                              bool vectors);
+mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                        int64_t kd, void *a, void *w, void *z, int32_t *info);
 
 /* The same by the vendor's routine for the whole matrix: one rank, a table that has `syevd`. */
 mla_status_t mlai_syevd_whole(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,

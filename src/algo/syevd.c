@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/algo/syevd.c: eigenvalues and eigenvectors of a Hermitian matrix, one-stage.
+ * src/algo/syevd.c: eigenvalues and eigenvectors of a Hermitian matrix.
  *
- *     hetrd   Q^H B' Q = T                  B' = B in elimination order
- *     stedc   T = U diag(w) U^T             U real, in slabs of rows
+ *     tridiag   Q^H B' Q = T                B' = B in elimination order; in one or two stages
+ *     stedc     T = U diag(w) U^T           U real, in slabs of rows
  *     slabs to columns                      all-to-all: a rank gets whole columns of U
- *     unmtr   V' = Q U                      own columns; then rows back to natural order
+ *     back      V' = Q U                    own columns; then rows back to natural order
  *     columns to rows                       all-to-all: a rank gets its rows of conj(V)
  *
  * What the caller wants is Z = conj(V), B V = V diag(w), cut by rows: as columns of Z^T = V^H.
@@ -29,13 +29,13 @@ typedef struct syevd {
     const mla_desc_t *desc;
     const mlai_dist_t *d;
     mla_dtype_t dt, real;
-    int64_t n, lr; /* lr: rows of U's slab, columns of V' of a rank */
+    int64_t n, lr, kd; /* lr: rows of U's slab, columns of V' of a rank */
     mlai_stream_t st;
     void *a, *w, *z, *base;
     int32_t *info;
-    /* scratch: reflectors' factors, a norm, work of the steps; with vectors also V' by columns
-     * and U's slab, which is z where ranks have as many columns as rows of U */
-    char *tau, *norm, *work, *shard, *slab;
+    /* scratch: what Q is made of beside a, a norm, work of the steps; with vectors also V' by
+     * columns and U's slab, which is z where ranks have as many columns as rows of U */
+    char *kept, *norm, *work, *shard, *slab;
     double *diag, *off; /* host: T, then w; off: a number of each rank */
     int exponent;       /* B was scaled by 2^-exponent */
 } syevd_t;
@@ -86,14 +86,15 @@ static int64_t permute_cols(const mlai_dist_t *d)
 }
 
 /* Of the steps, one after another in the same place. */
-static mlai_space_t steps_space(const mla_desc_t *desc, const mlai_dist_t *d, bool vectors)
+static mlai_space_t steps_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd,
+                                bool vectors)
 {
-    mlai_space_t s = mlai_hetrd_space(desc, d);
+    mlai_space_t s = mlai_tridiag_space(desc, d, kd);
     mlai_space_t t = mlai_stedc_space(d->nranks, mlai_real(desc->dtype), desc->n, vectors);
     s.work = larger(larger(s.work, t.work), bytes_of(desc, desc->n, permute_cols(d)));
     s.window = larger(larger(s.window, t.window), sizeof(double) * (size_t)d->nranks);
     if (vectors) {
-        t = mlai_unmtr_space(desc, slab_rows(d));
+        t = mlai_tridiag_back_space(desc, d, kd, slab_rows(d));
         s.work = larger(s.work, t.work);
         s.window = larger(s.window, t.window);
         s.window = larger(s.window, mlai_size_mul(block_bytes(desc, d), 2 * (size_t)d->nranks));
@@ -101,10 +102,12 @@ static mlai_space_t steps_space(const mla_desc_t *desc, const mlai_dist_t *d, bo
     return (mlai_space_t){mlai_size_align(s.work), s.window};
 }
 
-mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, bool vectors)
+mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd,
+                              bool vectors)
 {
-    mlai_space_t s = steps_space(desc, d, vectors);
-    s.work = mlai_size_add(s.work, mlai_size_add(bytes_of(desc, desc->n, 1), 256)); // tau, norm
+    mlai_space_t s = steps_space(desc, d, kd, vectors);
+    s.work = mlai_size_add(s.work, mlai_tridiag_kept(desc, d, kd, vectors));
+    s.work = mlai_size_add(s.work, 256); // norm
     if (vectors) s.work = mlai_size_add(s.work, bytes_of(desc, desc->n, slab_rows(d)));
     if (vectors && d->lc != slab_rows(d)) s.work = mlai_size_add(s.work, slab_bytes(desc, d));
     return s;
@@ -227,8 +230,8 @@ static mla_status_t vectors(syevd_t *f)
     int64_t cols = slab_of(f, x->comm->rank);
     MLAI_TRY(slabs_to_columns(f));
     MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
-    MLAI_TRY(
-        mlai_unmtr(x, f->desc, f->d, 1, f->a, f->tau, cols, f->shard, f->n, f->work, f->base));
+    MLAI_TRY(mlai_tridiag_back(x, f->desc, f->d, f->kd, f->a, f->kept, cols, f->shard, f->n,
+                               f->work, f->base));
     if (!mlai_dist_is_identity(f->d))
         MLAI_TRY(MLAI_BE(x, permute_rows, f->st, f->dt, f->d, false, cols, f->shard, f->n,
                          f->work, permute_cols(f->d)));
@@ -245,8 +248,8 @@ static mla_status_t solve(syevd_t *f)
     MLAI_TRY(scale(f, most));
     MLAI_TRY(mlai_permute(x, f->desc, f->d, true, f->a, f->work, permute_cols(f->d)));
     MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
-    MLAI_TRY(mlai_hetrd(x, f->desc, f->d, f->z != NULL, f->a, f->tau, f->diag, f->off, f->work,
-                        f->base));
+    MLAI_TRY(mlai_tridiag(x, f->desc, f->d, f->kd, f->z != NULL, f->a, f->kept, f->diag, f->off,
+                          f->work, f->base));
     MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
     int64_t ldq = mlai_max(1, slab_of(f, x->comm->rank));
     MLAI_TRY(mlai_stedc(x, f->real, f->n, f->diag, f->off, f->z ? f->slab : NULL, ldq, f->shard,
@@ -267,12 +270,12 @@ static mla_status_t reserve(syevd_t *f, void **work)
     if (!f->diag) st = mlai_fail(&f->x->err, MLA_NOMEM, "out of host memory");
     MLAI_TRY(mlai_agree(f->x, st));
     f->off = f->diag + count;
-    mlai_space_t space = mlai_syevd_space(desc, f->d, f->z != NULL);
+    mlai_space_t space = mlai_syevd_space(desc, f->d, f->kd, f->z != NULL);
     MLAI_TRY(mlai_reserve(f->x, space.work, space.window, work, &f->base));
-    f->tau = *work;
-    f->norm = f->tau + bytes_of(desc, f->n, 1);
+    f->kept = *work;
+    f->norm = f->kept + mlai_tridiag_kept(desc, f->d, f->kd, f->z != NULL);
     f->work = f->norm + 256;
-    f->shard = f->work + steps_space(desc, f->d, f->z != NULL).work;
+    f->shard = f->work + steps_space(desc, f->d, f->kd, f->z != NULL).work;
     f->slab = f->d->lc == f->lr ? f->z : f->shard + bytes_of(desc, f->n, f->lr);
     return MLA_OK;
 }
@@ -294,12 +297,13 @@ static syevd_t problem(mla_context_t *x, const mla_desc_t *desc, const mlai_dist
                      .info = info};
 }
 
-mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
-                        void *w, void *z, int32_t *info)
+mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                        int64_t kd, void *a, void *w, void *z, int32_t *info)
 {
     void *work = NULL;
     syevd_t f = problem(x, desc, d, a, w, z, info);
     mla_status_t st;
+    f.kd = kd;
     MLAI_TRY_GOTO(st, reserve(&f, &work), done);
     st = solve(&f);
 done:

@@ -33,6 +33,7 @@ mla_status_t mla_syevd(mla_context_t *ctx, const mla_desc_t *desc, void *a, void
     else if (st == MLA_OK && is_small(ctx, &full))
         st = mlai_syevd_whole(ctx, &full, &d, a, w, z, info);
     else if (st == MLA_OK)
-        st = mlai_syevd(ctx, &full, &d, a, w, z, info);
+        st = mlai_syevd(ctx, &full, &d, mlai_syevd_band(full.n, ctx->be->ops->device), a, w, z,
+                        info);
     return mlai_end(ctx, st);
 }

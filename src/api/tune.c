@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/api/tune.c: choices that depend on sizes and device: tile widths and work space. */
+#include <stdlib.h>
+
 #include "api/api.h"
 
 /* On one GPU a matrix of this order is one tile: cuSOLVER factors it in less time than a chain of
@@ -22,11 +24,29 @@ int64_t mla_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device)
     return mlai_min(nb, mlai_max(1, mlai_ceil_div(lc, 4)));
 }
 
+/* MESHLINALG_EIGH_BAND: for tests and measurements, 0 for one stage or a half-bandwidth for two,
+ * at every n; the same on all ranks. -1: not set. */
+static int64_t forced_band(void)
+{
+    const char *text = getenv("MESHLINALG_EIGH_BAND");
+    char *end = NULL;
+    if (!text || !text[0]) return -1;
+    long long band = strtoll(text, &end, 10);
+    return *end == 0 && band >= 0 && band <= 1024 ? band : -1;
+}
+
 /* Measured with and against cuSOLVER on an H200: 0.83x and 0.76x its speed at n = 4096 in float64
  * and float32, 1.02x and 1.07x at 8192. */
 int64_t mlai_syevd_whole_limit(void)
 {
-    return 6144;
+    return forced_band() >= 0 ? 0 : 6144;
+}
+
+int64_t mlai_syevd_band(int64_t n, mla_device_t device)
+{
+    int64_t forced = forced_band();
+    (void)n, (void)device;
+    return forced >= 0 ? forced : 0;
 }
 
 mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nranks,
@@ -56,8 +76,12 @@ mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nr
         if (factor.window > space.window) space.window = factor.window;
         break;
     }
-    case MLA_SYEVD: space = mlai_syevd_space(&full, &d, true); break;
-    case MLA_SYEVD_VALUES: space = mlai_syevd_space(&full, &d, false); break;
+    case MLA_SYEVD:
+        space = mlai_syevd_space(&full, &d, mlai_syevd_band(full.n, device), true);
+        break;
+    case MLA_SYEVD_VALUES:
+        space = mlai_syevd_space(&full, &d, mlai_syevd_band(full.n, device), false);
+        break;
     default:
         return mlai_fail(err, MLA_ARG, "routine is %d, expected one of mla_routine_t",
                          (int)routine);
