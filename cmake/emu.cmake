@@ -50,7 +50,7 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   # The programs that run on a GPU too, and one of the backend's own. no_fatbin.c: kernels that are
   # not the embedded ones.
   set(names)
-  foreach(name unit_backend unit_trd unit_he2hb unit_hb2st unit_stedc tester unit_cuda)
+  foreach(name unit_backend unit_trd unit_he2hb unit_hb2st unit_stedc unit_qr tester unit_cuda)
     set(files ${dir}/${name}.c)
     if(name STREQUAL "tester")
       set(files ${tester})
@@ -90,12 +90,11 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   add_test(NAME emu_unit_he2hb COMMAND emu_unit_he2hb --device cuda --quick ${one_type})
   add_test(NAME emu_unit_hb2st COMMAND emu_unit_hb2st --device cuda --quick)
   add_test(NAME emu_unit_stedc COMMAND emu_unit_stedc --device cuda ${most})
+  add_test(NAME emu_unit_qr COMMAND emu_unit_qr --device cuda --stride 41)
   add_test(NAME emu_syevd COMMAND emu_tester syevd,syevj --device cuda --type d,c --ranks 1,3
            --n 3,35 --nb 0,7 --kind goe)
-  add_test(NAME emu_lu COMMAND emu_tester getrf,gesv,geinv --device cuda --ranks 1,3 --n 1,35
-           --nb 0,7 --kind general,zerocol:4,nangen:4)
   set_tests_properties(emu_unit_backend emu_unit_trd emu_unit_he2hb emu_unit_hb2st
-    emu_unit_stedc emu_tester emu_kernel emu_syevd emu_split emu_split_low emu_lu
+    emu_unit_stedc emu_unit_qr emu_tester emu_kernel emu_syevd emu_split emu_split_low
     PROPERTIES TIMEOUT 900
     ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   target_compile_definitions(emu_unit_cuda PRIVATE FAKE_DIR="${fake_dir}")

@@ -100,9 +100,6 @@ typedef enum mla_precision {
  * REPLICATED: every rank has all of b, and gets all of x. */
 typedef enum mla_rhs { MLA_RHS_ROWS = 0, MLA_RHS_REPLICATED = 1 } mla_rhs_t;
 
-/* op(B): B, its transpose, its conjugate transpose. */
-typedef enum mla_op { MLA_N = 0, MLA_T = 1, MLA_C = 2 } mla_op_t;
-
 /* ---- communicator: how P ranks reach one another --------------------------------------- */
 
 typedef struct mla_comm mla_comm_t;
@@ -237,43 +234,6 @@ MLA_API MLA_NODISCARD mla_status_t mla_potri(mla_context_t *ctx, const mla_desc_
 MLA_API MLA_NODISCARD mla_status_t mla_poinv(mla_context_t *ctx, const mla_desc_t *desc, void *a,
                                              double *logdet, int32_t *info);
 
-/* ---- general systems --------------------------------------------------------------------- */
-
-/* P B Pi^T = L U with partial pivoting, Pi the elimination order of the columns (LAPACK getrf).
- *   a     in: B, this rank's columns. out: L (unit lower) and U (upper) in one, columns where
- * they were, that is column j of the rank is column pos(j) of L and U; rows 0, 1, .. of L and U.
- *   perm  out, device memory, n int32: row i of L U is row perm[i] of B. Equal on all ranks.
- *   det   out, device memory, three float64, may be NULL: log |det B|, and det B / |det B| as
- * real and imaginary part; -inf, 0, 0 if det B is zero. Equal on all ranks. info  out, device
- * memory, int32: 0, or i > 0 if the pivot of (natural) column i - 1 is zero or NaN, the first one
- * in elimination order. Equal on all ranks. The factor is complete all the same. Cost 2/3 n^3
- * flops (complex: 4x), n^2/2 words sent to each rank. */
-MLA_API MLA_NODISCARD mla_status_t mla_getrf(mla_context_t *ctx, const mla_desc_t *desc, void *a,
-                                             int32_t *perm, double *det, int32_t *info);
-
-/* X op(B) = C for X, with the factor of mla_getrf (LAPACK getrs from the right; for a row-major
- * caller with A^T = B: MLA_N is A x = b, MLA_T A^T x = b, MLA_C A^H x = b). rhs, nrhs, c and ldc
- * as in mla_potrs. Cost 2 n^2 nrhs flops. */
-MLA_API MLA_NODISCARD mla_status_t mla_getrs(mla_context_t *ctx, const mla_desc_t *desc,
-                                             mla_op_t op, const void *a, const int32_t *perm,
-                                             mla_rhs_t rhs, int64_t nrhs, void *c, int64_t ldc);
-
-/* mla_getrf and mla_getrs in one call (LAPACK gesv); X is NaN if info is not 0. */
-MLA_API MLA_NODISCARD mla_status_t mla_gesv(mla_context_t *ctx, const mla_desc_t *desc,
-                                            mla_op_t op, void *a, int32_t *perm, mla_rhs_t rhs,
-                                            int64_t nrhs, void *c, int64_t ldc, double *det,
-                                            int32_t *info);
-
-/* B^-1, in place, natural order.
- *   mla_getri   from the factor of mla_getrf (LAPACK getri).
- *   mla_geinv   from B itself, mla_getrf and mla_getri in one call, 2 n^3 flops; NaN if info is
- *               not 0. perm is that of mla_getrf.
- * Waits on the host (columns change their ranks). */
-MLA_API MLA_NODISCARD mla_status_t mla_getri(mla_context_t *ctx, const mla_desc_t *desc, void *a,
-                                             const int32_t *perm);
-MLA_API MLA_NODISCARD mla_status_t mla_geinv(mla_context_t *ctx, const mla_desc_t *desc, void *a,
-                                             int32_t *perm, double *det, int32_t *info);
-
 /* ---- Hermitian eigenproblems ---------------------------------------------------------- */
 
 /* Eigenvalues w, ascending, and eigenvectors of B (LAPACK syevd/heevd).
@@ -289,6 +249,64 @@ MLA_API MLA_NODISCARD mla_status_t mla_geinv(mla_context_t *ctx, const mla_desc_
 MLA_API MLA_NODISCARD mla_status_t mla_syevd(mla_context_t *ctx, const mla_desc_t *desc, void *a,
                                              void *w, void *z, int32_t *info);
 
+/* ---- QR and least squares ------------------------------------------------------------- */
+
+/* An m x n matrix A in contiguous blocks of rows, each row-major: rank p has rows
+ * [p*lr, min(m, (p+1)*lr)). All ranks pass equal values. */
+typedef struct mla_rows {
+    size_t size; /* sizeof(mla_rows_t): set by the initialiser */
+    mla_dtype_t dtype;
+    int64_t m, n; /* >= 0; any of them may be the larger one */
+    int64_t lr;   /* rows of a rank, lr * P >= m; 0: ceil(m / P) */
+    int64_t ld;   /* elements from row to row, >= max(1, n); 0: n */
+    int64_t nb;   /* width of a panel, at most MLA_QR_TILE; 0: chosen */
+} mla_rows_t;
+
+#define MLA_ROWS_INIT(dtype, m, n)               \
+    {                                            \
+        sizeof(mla_rows_t), dtype, m, n, 0, 0, 0 \
+    }
+
+#define MLA_QR_TILE 128
+
+/* A = Q R, Householder QR (LAPACK geqrf), k = min(m, n) reflectors; R in natural column order
+ * with LAPACK's signs. Always succeeds: Q is orthogonal to working precision also for a matrix
+ * that is rank-deficient or zero; NaN and Inf give NaN.
+ *   a      in: A. out: reflectors below the diagonal, R on and above, as LAPACK's, row-major.
+ *   t      out, device memory, on every rank: ldt x k elements that the other routines need.
+ *   ldt    >= nb; MLA_QR_TILE is always enough.
+ *   where  MLA_RHS_ROWS: rank p gets rows [p*c, (p+1)*c), c = ceil(k / P), of R (k x n) in r;
+ *          MLA_RHS_REPLICATED: every rank gets R. Row-major, zeros below the diagonal.
+ *   r, ldr NULL on all ranks: R is wanted in a alone.
+ * Cost 2 n^2 (m - n/3) flops (complex: 4x). Waits on the host. */
+MLA_API MLA_NODISCARD mla_status_t mla_geqrf(mla_context_t *ctx, const mla_rows_t *rows, void *a,
+                                             void *t, int64_t ldt, mla_rhs_t where, void *r,
+                                             int64_t ldr);
+
+/* The first `cols` columns of Q, k <= cols <= m, from the a and t of mla_geqrf (LAPACK ungqr).
+ *   q, ldq  out: this rank's rows of Q, row-major; ldq >= max(1, cols). With cols = n it may be
+ *           a itself. */
+MLA_API MLA_NODISCARD mla_status_t mla_ungqr(mla_context_t *ctx, const mla_rows_t *rows,
+                                             const void *a, const void *t, int64_t ldt,
+                                             int64_t cols, void *q, int64_t ldq);
+
+/* C := Q^H C (adjoint != 0) or Q C, from the a and t of mla_geqrf (LAPACK unmqr).
+ *   c, ldc  this rank's rows of C (m x nrhs), row-major; ldc >= max(1, nrhs). */
+MLA_API MLA_NODISCARD mla_status_t mla_unmqr(mla_context_t *ctx, const mla_rows_t *rows,
+                                             int adjoint, const void *a, const void *t,
+                                             int64_t ldt, int64_t nrhs, void *c, int64_t ldc);
+
+/* Least squares: min |A x - b| for m >= n and full rank (LAPACK gels). A of smaller rank gives
+ * Inf, NaN or large numbers: look at R.
+ *   a       out: as mla_geqrf.
+ *   c, ldc  in: this rank's rows of b (m x nrhs), row-major. out: Q^H b; what is below row n - 1
+ *           is the residual in the basis Q.
+ *   where   how x (n x nrhs) is handed out, as R of mla_geqrf, with rows [p*c, ..), c =
+ * ceil(n/P). x, ldx  out, row-major; ldx >= max(1, nrhs). */
+MLA_API MLA_NODISCARD mla_status_t mla_gels(mla_context_t *ctx, const mla_rows_t *rows, void *a,
+                                            int64_t nrhs, void *c, int64_t ldc, mla_rhs_t where,
+                                            void *x, int64_t ldx);
+
 /* ---- work space ---------------------------------------------------------------------- */
 
 typedef enum mla_routine {
@@ -297,15 +315,11 @@ typedef enum mla_routine {
     MLA_POTRI,
     MLA_POINV,
     MLA_SYEVD,
-    MLA_SYEVD_VALUES,
-    MLA_GETRF,
-    MLA_GETRS,
-    MLA_GETRI,
-    MLA_GEINV
+    MLA_SYEVD_VALUES
 } mla_routine_t;
 
 /* Bytes of device memory that a rank takes beyond its operands, scratch and communicator
- * together. nrhs matters for MLA_POTRS and MLA_GETRS only. */
+ * together. nrhs matters for MLA_POTRS only. */
 MLA_API MLA_NODISCARD mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc,
                                                  int nranks, mla_device_t device, int64_t nrhs,
                                                  size_t *bytes);

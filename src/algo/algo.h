@@ -92,24 +92,22 @@ mla_status_t mlai_potri(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
 mla_status_t mlai_poinv(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
                         double *logdet, int32_t *info);
 
-/* LU with partial pivoting, P B Pi^T = L U; perm: n elements, det: three or NULL, device memory.
- */
-mlai_space_t mlai_getrf_space(const mla_desc_t *desc, const mlai_dist_t *d);
-mla_status_t mlai_getrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
-                        int32_t *perm, double *det, int32_t *info);
-mlai_space_t mlai_getrs_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t nrhs);
-mla_status_t mlai_getrs(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
-                        mlai_op_t op, const void *a, const int32_t *perm, mla_rhs_t rhs,
-                        int64_t nrhs, void *c, int64_t ldc);
-mlai_space_t mlai_getri_space(const mla_desc_t *desc, const mlai_dist_t *d);
-mla_status_t mlai_getri(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
-                        const int32_t *perm);
-
-/* Column f of a := its column source[f]; natural numbers, host memory, equal on all ranks. The
- * ranks agree before a column moves. */
-mlai_space_t mlai_colperm_space(const mla_desc_t *desc, const mlai_dist_t *d);
-mla_status_t mlai_colperm(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
-                          const int32_t *source, void *a, void *work, void *base);
+/* QR on shards of rows (qr.h): the factors; Q, or Q (Q^H, with `adjoint`) times c; and the solve
+ * with R that ends least squares, x in `out`. `share`: r is wanted. */
+mlai_space_t mlai_geqrf_space(const mla_rows_t *rows, const mlai_dist_t *d, bool share);
+mla_status_t mlai_geqrf(mla_context_t *x, const mla_rows_t *rows, const mlai_dist_t *d, void *a,
+                        void *t, int64_t ldt, mla_rhs_t where, void *r, int64_t ldr);
+mlai_space_t mlai_ungqr_space(const mla_rows_t *rows, const mlai_dist_t *d, int64_t cols);
+mla_status_t mlai_ungqr(mla_context_t *x, const mla_rows_t *rows, const mlai_dist_t *d,
+                        const void *a, const void *t, int64_t ldt, int64_t cols, void *q,
+                        int64_t ldq);
+mla_status_t mlai_unmqr(mla_context_t *x, const mla_rows_t *rows, const mlai_dist_t *d,
+                        bool adjoint, const void *a, const void *t, int64_t ldt, int64_t nrhs,
+                        void *c, int64_t ldc);
+mlai_space_t mlai_trsr_space(const mla_rows_t *rows, const mlai_dist_t *d, int64_t nrhs);
+mla_status_t mlai_trsr(mla_context_t *x, const mla_rows_t *rows, const mlai_dist_t *d,
+                       const void *a, int64_t nrhs, const void *c, int64_t ldc, mla_rhs_t where,
+                       void *out, int64_t ldout);
 
 /* Householder reduction to tridiagonal form, Q^H B' Q = T with B' = B in elimination order. a:
  * rows in elimination order; out: with `keep`, reflector i below the diagonal of column i, for

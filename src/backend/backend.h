@@ -70,6 +70,35 @@ static inline size_t mlai_chase_back_work(int64_t n, int64_t kd, mla_dtype_t dt)
         mlai_size_mat(hops * (kd + 32) + 4096, 2 * MLAI_CHASE_GROUP * reals, sizeof(double)));
 }
 
+/* Householder vectors from orthonormal columns (geqrf.c; LAPACK orhr_col): of the n columns of Q,
+ * Q - (S; 0) = V U with V unit lower trapezoidal, S a diagonal of signs, U upper triangular, and
+ * Q S = I - V T V^H on those columns. Matrices without a leading dimension have n. */
+typedef struct mlai_unhr {
+    int64_t n;
+    bool last;        /* Q has no rows but these: a real number q_nn is not reflected */
+    const void *gram; /* lower triangle: Q^H Q before Q was made orthonormal by Cholesky QR */
+    void *q;          /* in: the first n rows of Q; out: of V, with ones and zeros */
+    int64_t ldq;
+    void *u;       /* out: lower triangle: U^H */
+    void *r;       /* lower triangle: R^H; in: of Q R, out: of (Q S) (S R) */
+    void *tau;     /* out: diagonal of T */
+    int32_t *flag; /* out: 1 if that is not to be used: gram is far from I (in Frobenius' norm),
+                      or a column is so nearly zero below its diagonal that the sign is open */
+} mlai_unhr_t;
+
+/* One column of Householder QR, and what it does to those beside it (LAPACK geqr2), from
+ * y_l = x_0^H x_l, over rows below the pivot, and the pivot row p_l; l = 0 .. n - 1. */
+typedef struct mlai_geqr2 {
+    int64_t n;
+    int nblk; /* parts, to be added in this order: y (n elements), then p (n) */
+    const void *part;
+    int64_t stride; /* elements, between parts */
+    void *pivot;    /* out: the new pivot row, n */
+    void *coef;     /* out: x_l -= coef_l x_0 for l > 0; coef_0 is not used */
+    void *scale;    /* out: v = scale x_0 below the pivot */
+    void *tau;
+} mlai_geqr2_t;
+
 typedef struct mlai_backend_ops {
     const char *name;
     mla_device_t device;
@@ -156,32 +185,6 @@ typedef struct mlai_backend_ops {
     mla_status_t (*trtri_tile)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
                                const void *a, int64_t lda, void *b, int64_t ldb);
 
-    /* -- LU factorisation (getrf.c, getrs.c, colperm.c) */
-    /* a (m x n, m >= n) := L and U of P a = L U, by partial pivoting (LAPACK getrf; a tie goes to
-     * the first row). list (2 n int32) is P: row i < n of P a is row list[i] of a, and row i < n
-     * of a, if it has left the first n rows, is row list[n + i] of P a, else that is -1. state:
-     * if *state is 0 and the first pivot that is zero or NaN is that of column j (0-based), state
-     * := first + j + 1; state[1] += the number of interchanges. list and state: device memory;
-     * `work`: 32 n bytes. */
-    mla_status_t (*getrf_panel)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
-                                int64_t n, void *a, int64_t lda, int64_t first, int32_t *list,
-                                int32_t *state, void *work);
-    /* a := P a for a list of n rows, in each of `cols` columns; `work`: 2 n elements. */
-    mla_status_t (*laswp)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
-                          const int32_t *list, int64_t cols, void *a, int64_t lda, void *work);
-    /* Column j < n of b := column index[j] - lo of a where lo <= index[j] < hi, else 0. */
-    mla_status_t (*take_cols)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
-                              int64_t n, const int32_t *index, int64_t lo, int64_t hi,
-                              const void *a, int64_t lda, void *b, int64_t ldb);
-    /* Column index[j] - lo of b := column j < n of a where lo <= index[j] < hi. */
-    mla_status_t (*put_cols)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
-                             int64_t n, const int32_t *index, int64_t lo, int64_t hi,
-                             const void *a, int64_t lda, void *b, int64_t ldb);
-    /* det (device memory) := log |d|, re(d / |d|), im(d / |d|) for d = sign (-1)^(*swaps) times
-     * the product of diag; d = 0: -inf, 0, 0. */
-    mla_status_t (*lu_det)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
-                           const void *diag, const int32_t *swaps, int sign, double *det);
-
     /* -- reduction to tridiagonal form and back (hetrd.c, unmtr.c, syevd.c) */
     /* *out := largest |re| or |im| of an element of a; NaN if one is NaN. out: device memory. */
     mla_status_t (*norm_max)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
@@ -228,6 +231,12 @@ typedef struct mlai_backend_ops {
     mla_status_t (*unmtr_hb2st)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
                                 const mlai_chase_t *t, int64_t g, const void *v, int64_t cols,
                                 void *z, int64_t ldz, void *work);
+
+    /* -- QR (geqrf.c) */
+    mla_status_t (*unhr_tile)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                              const mlai_unhr_t *t);
+    mla_status_t (*geqr2_column)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
+                                 const mlai_geqr2_t *t);
 
     /* -- tridiagonal divide and conquer (stedc.c; dc_level.h has the data). q and q2 have the
      * leading dimension ldq and one column for each of the matrix; `dt` is their type. */

@@ -13,7 +13,7 @@
 #include "backend/host/host_chase.h"
 #include "backend/host/host_dc.h"
 #include "backend/host/host_loops.h"
-#include "backend/host/host_lu.h"
+#include "backend/host/host_qr.h"
 #include "backend/host/host_trd.h"
 #include "core/size.h"
 
@@ -290,11 +290,6 @@ static const mlai_backend_ops_t host_ops = {
     .trsm = host_trsm,
     .potrf_tile = host_potrf_tile,
     .trtri_tile = host_trtri_tile,
-    .getrf_panel = mlai_host_getrf_panel,
-    .laswp = mlai_host_laswp,
-    .take_cols = mlai_host_take_cols,
-    .put_cols = mlai_host_put_cols,
-    .lu_det = mlai_host_lu_det,
     .norm_max = mlai_host_norm_max,
     .lascl = mlai_host_lascl,
     .lacpy_real = mlai_host_lacpy_real,
@@ -304,6 +299,8 @@ static const mlai_backend_ops_t host_ops = {
     .geqrt = mlai_host_geqrt,
     .hb2st = mlai_host_hb2st,
     .unmtr_hb2st = mlai_host_unmtr_hb2st,
+    .unhr_tile = mlai_host_unhr_tile,
+    .geqr2_column = mlai_host_geqr2_column,
     .dc_leaves = mlai_host_dc_leaves,
     .dc_border = mlai_host_dc_border,
     .dc_rotate = mlai_host_dc_rotate,

@@ -118,40 +118,6 @@ typedef struct mlai_geqrt_args {
     int32_t *bad;
     int32_t n, unused;
 } mlai_geqrt_args_t;
-/* pivot_list: the list of the interchanges of row j with row ipiv[j] - 1, j < n, as getrf_panel
- * of backend.h, and its state; a is the factored panel. pivot: scratch, 3 n. One block of
- * MLAI_DIAG_THREADS. */
-typedef struct mlai_pivot_list_args {
-    int64_t lda, first;
-    const void *a;
-    const int64_t *ipiv;
-    int32_t *pivot, *list, *state;
-    int32_t n, unused;
-} mlai_pivot_list_args_t;
-
-/* laswp_take, laswp_put: the two halves of laswp; t (n x cols) has the rows that enter. */
-typedef struct mlai_laswp_args {
-    int64_t n, cols, lda;
-    const int32_t *list;
-    void *a, *t;
-} mlai_laswp_args_t;
-
-/* take_cols, put_cols: as in backend.h. */
-typedef struct mlai_cols_args {
-    int64_t m, n, lo, hi, lda, ldb;
-    const int32_t *index;
-    const void *a;
-    void *b;
-} mlai_cols_args_t;
-
-/* lu_det: as in backend.h. One block of MLAI_DIAG_THREADS. */
-typedef struct mlai_lu_det_args {
-    int64_t n;
-    const void *diag;
-    const int32_t *swaps;
-    double *det;
-    int32_t sign, unused;
-} mlai_lu_det_args_t;
 
 enum {
     MLAI_DC_THREADS = 128,                    /* 4 warps */
@@ -271,5 +237,30 @@ typedef struct mlai_chase_back_args {
     double *vw;
     int32_t kd, ng;
 } mlai_chase_back_args_t;
+
+/* ---- qr.cu ---- */
+
+enum {
+    MLAI_UNHR_SIDE = 32, /* of a square of threads, which has an element each of */
+    MLAI_UNHR_EACH = 4,  /* as many squares in both directions */
+    MLAI_UNHR_THREADS = MLAI_UNHR_SIDE * MLAI_UNHR_SIDE,
+    MLAI_GEQR2_THREADS = 128
+};
+
+/* unhr, geqr2: as mlai_unhr_t and mlai_geqr2_t of backend.h. One block. */
+typedef struct mlai_unhr_args {
+    int64_t n, ldq;
+    const void *gram;
+    void *q, *u, *r, *tau;
+    int32_t *flag;
+    int32_t last, unused;
+} mlai_unhr_args_t;
+
+typedef struct mlai_geqr2_args {
+    int64_t n, stride;
+    const void *part;
+    void *pivot, *coef, *scale, *tau;
+    int32_t nblk, unused;
+} mlai_geqr2_args_t;
 
 #endif
