@@ -93,8 +93,10 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   add_test(NAME emu_unit_qr COMMAND emu_unit_qr --device cuda --stride 41)
   add_test(NAME emu_syevd COMMAND emu_tester syevd,syevj --device cuda --type d,c --ranks 1,3
            --n 3,35 --nb 0,7 --kind goe)
+  add_test(NAME emu_lu COMMAND emu_tester getrf,gesv,geinv --device cuda --ranks 1,3 --n 1,35
+           --nb 0,7 --kind general,zerocol:4,nangen:4)
   set_tests_properties(emu_unit_backend emu_unit_trd emu_unit_he2hb emu_unit_hb2st
-    emu_unit_stedc emu_unit_qr emu_tester emu_kernel emu_syevd emu_split emu_split_low
+    emu_unit_stedc emu_unit_qr emu_tester emu_kernel emu_syevd emu_split emu_split_low emu_lu
     PROPERTIES TIMEOUT 900
     ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   target_compile_definitions(emu_unit_cuda PRIVATE FAKE_DIR="${fake_dir}")

@@ -100,6 +100,9 @@ typedef enum mla_precision {
  * REPLICATED: every rank has all of b, and gets all of x. */
 typedef enum mla_rhs { MLA_RHS_ROWS = 0, MLA_RHS_REPLICATED = 1 } mla_rhs_t;
 
+/* op(B): B, its transpose, its conjugate transpose. */
+typedef enum mla_op { MLA_N = 0, MLA_T = 1, MLA_C = 2 } mla_op_t;
+
 /* ---- communicator: how P ranks reach one another --------------------------------------- */
 
 typedef struct mla_comm mla_comm_t;
@@ -234,6 +237,43 @@ MLA_API MLA_NODISCARD mla_status_t mla_potri(mla_context_t *ctx, const mla_desc_
 MLA_API MLA_NODISCARD mla_status_t mla_poinv(mla_context_t *ctx, const mla_desc_t *desc, void *a,
                                              double *logdet, int32_t *info);
 
+/* ---- general systems --------------------------------------------------------------------- */
+
+/* P B Pi^T = L U with partial pivoting, Pi the elimination order of the columns (LAPACK getrf).
+ *   a     in: B, this rank's columns. out: L (unit lower) and U (upper) in one, columns where
+ * they were, that is column j of the rank is column pos(j) of L and U; rows 0, 1, .. of L and U.
+ *   perm  out, device memory, n int32: row i of L U is row perm[i] of B. Equal on all ranks.
+ *   det   out, device memory, three float64, may be NULL: log |det B|, and det B / |det B| as
+ * real and imaginary part; -inf, 0, 0 if det B is zero. Equal on all ranks. info  out, device
+ * memory, int32: 0, or i > 0 if the pivot of (natural) column i - 1 is zero or NaN, the first one
+ * in elimination order. Equal on all ranks. The factor is complete all the same. Cost 2/3 n^3
+ * flops (complex: 4x), n^2/2 words sent to each rank. */
+MLA_API MLA_NODISCARD mla_status_t mla_getrf(mla_context_t *ctx, const mla_desc_t *desc, void *a,
+                                             int32_t *perm, double *det, int32_t *info);
+
+/* X op(B) = C for X, with the factor of mla_getrf (LAPACK getrs from the right; for a row-major
+ * caller with A^T = B: MLA_N is A x = b, MLA_T A^T x = b, MLA_C A^H x = b). rhs, nrhs, c and ldc
+ * as in mla_potrs. Cost 2 n^2 nrhs flops. */
+MLA_API MLA_NODISCARD mla_status_t mla_getrs(mla_context_t *ctx, const mla_desc_t *desc,
+                                             mla_op_t op, const void *a, const int32_t *perm,
+                                             mla_rhs_t rhs, int64_t nrhs, void *c, int64_t ldc);
+
+/* mla_getrf and mla_getrs in one call (LAPACK gesv); X is NaN if info is not 0. */
+MLA_API MLA_NODISCARD mla_status_t mla_gesv(mla_context_t *ctx, const mla_desc_t *desc,
+                                            mla_op_t op, void *a, int32_t *perm, mla_rhs_t rhs,
+                                            int64_t nrhs, void *c, int64_t ldc, double *det,
+                                            int32_t *info);
+
+/* B^-1, in place, natural order.
+ *   mla_getri   from the factor of mla_getrf (LAPACK getri).
+ *   mla_geinv   from B itself, mla_getrf and mla_getri in one call, 2 n^3 flops; NaN if info is
+ *               not 0. perm is that of mla_getrf.
+ * Waits on the host (columns change their ranks). */
+MLA_API MLA_NODISCARD mla_status_t mla_getri(mla_context_t *ctx, const mla_desc_t *desc, void *a,
+                                             const int32_t *perm);
+MLA_API MLA_NODISCARD mla_status_t mla_geinv(mla_context_t *ctx, const mla_desc_t *desc, void *a,
+                                             int32_t *perm, double *det, int32_t *info);
+
 /* ---- Hermitian eigenproblems ---------------------------------------------------------- */
 
 /* Eigenvalues w, ascending, and eigenvectors of B (LAPACK syevd/heevd).
@@ -315,11 +355,15 @@ typedef enum mla_routine {
     MLA_POTRI,
     MLA_POINV,
     MLA_SYEVD,
-    MLA_SYEVD_VALUES
+    MLA_SYEVD_VALUES,
+    MLA_GETRF,
+    MLA_GETRS,
+    MLA_GETRI,
+    MLA_GEINV
 } mla_routine_t;
 
 /* Bytes of device memory that a rank takes beyond its operands, scratch and communicator
- * together. nrhs matters for MLA_POTRS only. */
+ * together. nrhs matters for MLA_POTRS and MLA_GETRS only. */
 MLA_API MLA_NODISCARD mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc,
                                                  int nranks, mla_device_t device, int64_t nrhs,
                                                  size_t *bytes);

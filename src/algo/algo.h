@@ -92,6 +92,25 @@ mla_status_t mlai_potri(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
 mla_status_t mlai_poinv(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
                         double *logdet, int32_t *info);
 
+/* LU with partial pivoting, P B Pi^T = L U; perm: n elements, det: three or NULL, device memory.
+ */
+mlai_space_t mlai_getrf_space(const mla_desc_t *desc, const mlai_dist_t *d);
+mla_status_t mlai_getrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
+                        int32_t *perm, double *det, int32_t *info);
+mlai_space_t mlai_getrs_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t nrhs);
+mla_status_t mlai_getrs(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                        mlai_op_t op, const void *a, const int32_t *perm, mla_rhs_t rhs,
+                        int64_t nrhs, void *c, int64_t ldc);
+mlai_space_t mlai_getri_space(const mla_desc_t *desc, const mlai_dist_t *d);
+mla_status_t mlai_getri(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
+                        const int32_t *perm);
+
+/* Column f of a := its column source[f]; natural numbers, host memory, equal on all ranks. The
+ * ranks agree before a column moves. */
+mlai_space_t mlai_colperm_space(const mla_desc_t *desc, const mlai_dist_t *d);
+mla_status_t mlai_colperm(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                          const int32_t *source, void *a, void *work, void *base);
+
 /* QR on shards of rows (qr.h): the factors; Q, or Q (Q^H, with `adjoint`) times c; and the solve
  * with R that ends least squares, x in `out`. `share`: r is wanted. */
 mlai_space_t mlai_geqrf_space(const mla_rows_t *rows, const mlai_dist_t *d, bool share);

@@ -49,6 +49,14 @@ int64_t mlai_syevd_band(int64_t n, mla_device_t device)
     return forced >= 0 ? forced : 0;
 }
 
+/* Of two routines one after the other: scratch is given back in between, a window never shrinks.
+ */
+static mlai_space_t larger(mlai_space_t a, mlai_space_t b)
+{
+    return (mlai_space_t){.work = a.work > b.work ? a.work : b.work,
+                          .window = a.window > b.window ? a.window : b.window};
+}
+
 mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nranks,
                            mla_device_t device, int64_t nrhs, size_t *bytes)
 {
@@ -70,17 +78,20 @@ mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nr
     case MLA_POTRF: space = mlai_potrf_space(&full, &d); break;
     case MLA_POTRS: space = mlai_potrs_space(&full, &d, MLA_RHS_ROWS, nrhs); break;
     case MLA_POTRI: space = mlai_potri_space(&full, &d); break;
-    case MLA_POINV: {
-        space = mlai_potri_space(&full, &d);
-        mlai_space_t factor = mlai_potrf_space(&full, &d);
-        if (factor.window > space.window) space.window = factor.window;
+    case MLA_POINV:
+        space = larger(mlai_potri_space(&full, &d), mlai_potrf_space(&full, &d));
         break;
-    }
     case MLA_SYEVD:
         space = mlai_syevd_space(&full, &d, mlai_syevd_band(full.n, device), true);
         break;
     case MLA_SYEVD_VALUES:
         space = mlai_syevd_space(&full, &d, mlai_syevd_band(full.n, device), false);
+        break;
+    case MLA_GETRF: space = mlai_getrf_space(&full, &d); break;
+    case MLA_GETRS: space = mlai_getrs_space(&full, &d, nrhs); break;
+    case MLA_GETRI: space = mlai_getri_space(&full, &d); break;
+    case MLA_GEINV:
+        space = larger(mlai_getri_space(&full, &d), mlai_getrf_space(&full, &d));
         break;
     default:
         return mlai_fail(err, MLA_ARG, "routine is %d, expected one of mla_routine_t",

@@ -185,6 +185,32 @@ typedef struct mlai_backend_ops {
     mla_status_t (*trtri_tile)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
                                const void *a, int64_t lda, void *b, int64_t ldb);
 
+    /* -- LU factorisation (getrf.c, getrs.c, colperm.c) */
+    /* a (m x n, m >= n) := L and U of P a = L U, by partial pivoting (LAPACK getrf; a tie goes to
+     * the first row). list (2 n int32) is P: row i < n of P a is row list[i] of a, and row i < n
+     * of a, if it has left the first n rows, is row list[n + i] of P a, else that is -1. state:
+     * if *state is 0 and the first pivot that is zero or NaN is that of column j (0-based), state
+     * := first + j + 1; state[1] += the number of interchanges. list and state: device memory;
+     * `work`: 32 n bytes. */
+    mla_status_t (*getrf_panel)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
+                                int64_t n, void *a, int64_t lda, int64_t first, int32_t *list,
+                                int32_t *state, void *work);
+    /* a := P a for a list of n rows, in each of `cols` columns; `work`: 2 n elements. */
+    mla_status_t (*laswp)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
+                          const int32_t *list, int64_t cols, void *a, int64_t lda, void *work);
+    /* Column j < n of b := column index[j] - lo of a where lo <= index[j] < hi, else 0. */
+    mla_status_t (*take_cols)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
+                              int64_t n, const int32_t *index, int64_t lo, int64_t hi,
+                              const void *a, int64_t lda, void *b, int64_t ldb);
+    /* Column index[j] - lo of b := column j < n of a where lo <= index[j] < hi. */
+    mla_status_t (*put_cols)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
+                             int64_t n, const int32_t *index, int64_t lo, int64_t hi,
+                             const void *a, int64_t lda, void *b, int64_t ldb);
+    /* det (device memory) := log |d|, re(d / |d|), im(d / |d|) for d = sign (-1)^(*swaps) times
+     * the product of diag; d = 0: -inf, 0, 0. */
+    mla_status_t (*lu_det)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
+                           const void *diag, const int32_t *swaps, int sign, double *det);
+
     /* -- reduction to tridiagonal form and back (hetrd.c, unmtr.c, syevd.c) */
     /* *out := largest |re| or |im| of an element of a; NaN if one is NaN. out: device memory. */
     mla_status_t (*norm_max)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,

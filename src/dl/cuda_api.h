@@ -214,6 +214,14 @@
        (cusolverDnHandle_t handle, cusolverDnParams_t params, cublasFillMode_t uplo, int64_t n,  \
         cudaDataType atype, void *a, int64_t lda, cudaDataType compute, void *device_work,       \
         size_t device_bytes, void *host_work, size_t host_bytes, int *info))                     \
+    XX(cusolverStatus_t, cusolverDnXgetrf_bufferSize,                                            \
+       (cusolverDnHandle_t handle, cusolverDnParams_t params, int64_t m, int64_t n,              \
+        cudaDataType atype, const void *a, int64_t lda, cudaDataType compute,                    \
+        size_t *device_bytes, size_t *host_bytes))                                               \
+    XX(cusolverStatus_t, cusolverDnXgetrf,                                                       \
+       (cusolverDnHandle_t handle, cusolverDnParams_t params, int64_t m, int64_t n,              \
+        cudaDataType atype, void *a, int64_t lda, int64_t *ipiv, cudaDataType compute,           \
+        void *device_work, size_t device_bytes, void *host_work, size_t host_bytes, int *info))  \
     XX(cusolverStatus_t, cusolverDnXsyevd_bufferSize,                                            \
        (cusolverDnHandle_t handle, cusolverDnParams_t params, cusolverEigMode_t jobz,            \
         cublasFillMode_t uplo, int64_t n, cudaDataType atype, const void *a, int64_t lda,        \

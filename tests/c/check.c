@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/dtype.h"
 #include "core/size.h"
 
 enum { K = CHECK_PROBES };
@@ -87,6 +88,20 @@ static void factor_column(const check_t *c, int64_t j, gen_z *out)
     block_column(c, j, out);
     int64_t pos = mlai_dist_pos(&c->d, j);
     for (int64_t i = 0; i < pos; i++) out[i] = 0;
+}
+
+static void upper_column(const check_t *c, int64_t j, gen_z *out)
+{
+    block_column(c, j, out);
+    for (int64_t i = mlai_dist_pos(&c->d, j) + 1; i < c->d.n; i++) out[i] = 0;
+}
+
+static void unit_lower_column(const check_t *c, int64_t j, gen_z *out)
+{
+    int64_t pos = mlai_dist_pos(&c->d, j);
+    block_column(c, j, out);
+    for (int64_t i = 0; i < pos; i++) out[i] = 0;
+    out[pos] = 1;
 }
 
 /* Largest column sum of absolute values. */
@@ -177,7 +192,7 @@ static double distance(check_t *c, const gen_z *a, const gen_z *b, const gen_z *
 
 /* ---- the measures -------------------------------------------------------------------------- */
 
-double check_solve(check_t *c, int rank, int64_t nrhs, const gen_z *x,
+double check_solve(check_t *c, int rank, mla_op_t op, int64_t nrhs, const gen_z *x,
                    gen_z (*rhs)(const void *who, int64_t k, int64_t j), const void *who)
 {
     int64_t n = c->d.n, mine = rank * c->d.lc, end = mine + mlai_dist_cols(&c->d, rank);
@@ -202,7 +217,8 @@ double check_solve(check_t *c, int rank, int64_t nrhs, const gen_z *x,
             c->vec[1][i + k * n] = r;
         }
     meet(c);
-    apply(c, rank, 'T', b_column, c->vec[0], c->vec[2]);
+    char way = op == MLA_N ? 'T' : op == MLA_T ? 'N' : 'C';
+    apply(c, rank, way, b_column, c->vec[0], c->vec[2]);
     for (int64_t i = 0; i < n * K; i++) res = larger(res, cabs(c->vec[2][i] - c->vec[1][i]));
     meet(c);
     return ratio(res, scale);
@@ -251,6 +267,47 @@ double check_factor(check_t *c, int rank)
     apply(c, rank, 'N', b_column, c->vec[0], c->vec[1]);
     double res = ratio(distance(c, c->vec[1], c->vec[2], c->vec[0]), scale);
     return larger(res, check_most(c, rank, above));
+}
+
+/* Whether each row comes once, and no element of L is larger than 1 (complex: sqrt(2), for pivots
+ * are chosen by |re| + |im|), but for rounding. */
+static bool pivoting_fits(check_t *c, int rank, const int32_t *perm)
+{
+    gen_z *col = c->column[rank];
+    double most = 0;
+    for (int64_t i = 0; i < c->d.n; i++) col[i] = 0;
+    for (int64_t i = 0; i < c->d.n; i++) {
+        if (perm[i] < 0 || perm[i] >= c->d.n) return false;
+        col[perm[i]] += 1;
+    }
+    for (int64_t i = 0; i < c->d.n; i++)
+        if (col[i] != 1) return false;
+    int64_t first = rank * c->d.lc, cols = mlai_dist_cols(&c->d, rank);
+    for (int64_t j = first; j < first + cols; j++) {
+        unit_lower_column(c, j, col);
+        for (int64_t i = 0; i < c->d.n; i++) most = larger(most, cabs(col[i]));
+    }
+    return most <= (mlai_is_complex(c->gen->dt) ? sqrt(2) : 1) * (1 + 1e-5);
+}
+
+double check_lu(check_t *c, int rank, const int32_t *perm)
+{
+    int64_t n = c->d.n;
+    double scale = norm1(c, rank, b_column) * (double)n * check_eps(c->gen->dt);
+    double wrong = pivoting_fits(c, rank, perm) ? 0 : INFINITY;
+    if (check_most(c, rank, wrong) > 0) return INFINITY;
+    // L (U Pi p) against P (B p).
+    probes(c, rank, c->vec[0]);
+    apply(c, rank, 'N', upper_column, c->vec[0], c->vec[1]);
+    permute(c, rank, false, c->vec[1], c->vec[2]);
+    apply(c, rank, 'N', unit_lower_column, c->vec[2], c->vec[1]);
+    apply(c, rank, 'N', b_column, c->vec[0], c->vec[2]);
+    for (int64_t i = 0; rank == 0 && i < n; i++)
+        for (int k = 0; k < K; k++) c->part[0][i + k * n] = c->vec[2][perm[i] + k * n];
+    meet(c);
+    double res = ratio(distance(c, c->vec[1], c->part[0], c->vec[0]), scale);
+    meet(c);
+    return res;
 }
 
 double check_eigen(check_t *c, int rank, const double *w)

@@ -38,8 +38,8 @@ double check_eps(mla_dtype_t dt);
 double check_most(check_t *c, int rank, double mine);
 
 /* All of these are collective and return the same on all ranks; the result is in c->block.
- * |X B - C| / (|B| |X| n eps); x: nrhs x n, shared; rhs(who, k, j) is C. */
-double check_solve(check_t *c, int rank, int64_t nrhs, const gen_z *x,
+ * |X op(B) - C| / (|B| |X| n eps); x: nrhs x n, shared; rhs(who, k, j) is C. */
+double check_solve(check_t *c, int rank, mla_op_t op, int64_t nrhs, const gen_z *x,
                    gen_z (*rhs)(const void *who, int64_t k, int64_t j), const void *who);
 /* |I - B X| / (|B| |X| n eps), and the largest |X - X^H| / |X| in units of eps. */
 double check_inverse(check_t *c, int rank);
@@ -47,6 +47,9 @@ double check_hermitian(check_t *c, int rank);
 /* |B - L L^H| / (|B| n eps), in elimination order; Inf when natural order leaves something above
  * the diagonal. */
 double check_factor(check_t *c, int rank);
+/* |P B Pi^T - L U| / (|B| n eps); Inf where perm (n, shared) is no permutation or an element of L
+ * is larger than pivoting allows. */
+double check_lu(check_t *c, int rank, const int32_t *perm);
 /* |A Z - Z diag(w)| / (|A| n eps) and |I - Z^H Z| / (n eps), A = conj(B), Z by rows in the
  * blocks;
  * -> the larger; Inf when w (n) is not ascending. */

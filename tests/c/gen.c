@@ -54,9 +54,10 @@ gen_z gen_get(mla_dtype_t dt, const void *a, int64_t k)
 
 static int parse(gen_t *g, const char *kind)
 {
-    static const char *const names[] = {"rand",     "goe",  "cond:",   "cluster",  "graded",
-                                        "identity", "diag", "zero",    "onesplus", "wilkinson",
-                                        "indef:",   "nan:", "scaled:", "kernel:"};
+    static const char *const names[] = {"rand",     "goe",     "cond:",   "cluster",  "graded",
+                                        "identity", "diag",    "zero",    "onesplus", "wilkinson",
+                                        "indef:",   "nan:",    "scaled:", "kernel:",  "general",
+                                        "zerocol:", "nangen:", "growth",  "ties"};
     for (int k = 0; k < (int)(sizeof names / sizeof *names); k++) {
         size_t length = strlen(names[k]);
         int argument = names[k][length - 1] == ':';
@@ -66,7 +67,8 @@ static int parse(gen_t *g, const char *kind)
         if (g->kind == GEN_GRADED) g->condition = 1e12;
         if (g->kind == GEN_SCALED || g->kind == GEN_KERNEL)
             g->factor = strtod(kind + length, NULL);
-        if (g->kind == GEN_INDEF || g->kind == GEN_NAN) {
+        if (g->kind == GEN_INDEF || g->kind == GEN_NAN || g->kind == GEN_ZEROCOL ||
+            g->kind == GEN_NANGEN) {
             long long j = strtoll(kind + length, NULL, 10);
             g->bad = j == -1 ? g->n - 1 : j == -2 ? g->n / 2 : j;
             if (g->bad >= g->n) g->bad = -1;
@@ -187,6 +189,24 @@ static void kernel_column(const gen_t *g, int64_t j, gen_z *out)
     out[j] = creal(out[j]) + g->factor * n * eps;
 }
 
+/* Entries of the kinds that are not Hermitian. */
+static gen_z general(const gen_t *g, int64_t i, int64_t j)
+{
+    double re = gen_hash(3, i, j), im = is_complex(g->dt) ? gen_hash(4, i, j) : 0;
+    switch (g->kind) {
+    case GEN_GROWTH: return i == j || j == g->n - 1 ? 1 : i > j ? -1 : 0;
+    case GEN_TIES: return im < 0 ? CMPLX(0, re < 0 ? -1 : 1) : re < 0 ? -1 : 1;
+    case GEN_ZEROCOL:
+        if (j == g->bad) return 0;
+        break;
+    case GEN_NANGEN:
+        if (j == g->bad && i == g->n - 1 - j) return NAN;
+        break;
+    default: break;
+    }
+    return CMPLX(re, im);
+}
+
 void gen_column(const gen_t *g, int64_t j, gen_z *out)
 {
     double n = (double)g->n, middle = (n - 1) / 2;
@@ -201,6 +221,13 @@ void gen_column(const gen_t *g, int64_t j, gen_z *out)
         for (int64_t i = 0; i < g->n; i++) out[i] *= g->factor;
         break;
     case GEN_KERNEL: kernel_column(g, j, out); break;
+    case GEN_GENERAL:
+    case GEN_ZEROCOL:
+    case GEN_NANGEN:
+    case GEN_GROWTH:
+    case GEN_TIES:
+        for (int64_t i = 0; i < g->n; i++) out[i] = general(g, i, j);
+        break;
     case GEN_IDENTITY: out[j] = 1; break;
     case GEN_DIAG: out[j] = 1.0 + (double)(j % 97); break;
     case GEN_ZERO: break;

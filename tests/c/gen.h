@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/c/gen.h: Hermitian test matrices whose entries are functions of their indices, so that
- * any rank can make any part, at any time, and a residual can be formed after A is gone. */
+ * tests/c/gen.h: test matrices, most of them Hermitian, whose entries are functions of their
+ * indices, so that any rank can make any part, at any time, and a residual can be formed after A
+ * is gone. */
 #ifndef GEN_H
 #define GEN_H
 
@@ -28,15 +29,20 @@ typedef enum gen_kind {
     GEN_INDEF,     /* "indef:J": rand, not positive definite from column J on */
     GEN_NAN,       /* "nan:J": rand, NaN at (J, J). J = -1: last, -2: middle */
     GEN_SCALED,    /* "scaled:S": S times goe */
-    GEN_KERNEL     /* "kernel:J": smooth kernel, numerically of low rank, plus J n eps: every
+    GEN_KERNEL,    /* "kernel:J": smooth kernel, numerically of low rank, plus J n eps: every
                       block on its diagonal is ill-conditioned, as in Gaussian processes */
+    GEN_GENERAL,   /* random, not Hermitian */
+    GEN_ZEROCOL,   /* "zerocol:J": general, column J is zero */
+    GEN_NANGEN,    /* "nangen:J": general, NaN at (n - 1 - J, J) */
+    GEN_GROWTH,    /* 1 on the diagonal, -1 below, last column 1: pivots grow as 2^n */
+    GEN_TIES       /* random, elements 1 and -1 (complex: also i and -i) */
 } gen_kind_t;
 
 typedef struct gen {
     gen_kind_t kind;
     mla_dtype_t dt; /* entries are rounded to this type */
     int64_t n;
-    int64_t bad;      /* column of GEN_INDEF and GEN_NAN, 0-based; -1: none */
+    int64_t bad;      /* column of the kinds that fail, 0-based; -1: none */
     double condition; /* of GEN_COND and GEN_GRADED */
     double factor;    /* of GEN_SCALED and GEN_KERNEL */
     /* kinds with a spectrum: A = H2 H1 diag(lambda) H1 H2, H = I - 2 v v^H */

@@ -3,16 +3,18 @@
  * scaled residual of each, and times it. Test and benchmark in one.
  *
  *     tester                   the standard sweeps (below);  tester --quick  a part of them
- *     tester [potrf,posv,poinv,potri,syevd,syevj] --type s,d,c,z --n 1,7,100:400:100 --nb 0,16
- *            --ranks 1,2,3,4 --kind rand,cond:1e4 --nrhs 1,5 --rhs rows|replicated --pad 0
+ *     tester [potrf,posv,poinv,potri,syevd,syevj,getrf,gesv,geinv] --type s,d,c,z
+ *            --n 1,7,100:400:100 --nb 0,16 --ranks 1,2,3,4 --kind rand,cond:1e4 --nrhs 1,5
+ *            --rhs rows|replicated --op n|t|c --pad 0
  *            --lc 0 --order cyclic|natural --device host|cuda --ordinals 0,1
  *            --comm threads|shm|peer|self --precision full|high|low --repeat 3 --check y|n
  *            --tol 10 --json
  *
  * `syevj` is syevd without vectors; potri is potrf and potri. Ranks are threads; on CUDA rank p
  * works on device ordinals[p mod count], and the communicator is `peer` unless --comm says
- * otherwise (`self`: none, one rank). Kinds are those of gen.h; for "indef:J" and "nan:J" a
- * routine passes when info is J + 1 (syevd: > 0 for nan) and all results are NaN. With
+ * otherwise (`self`: none, one rank). Kinds are those of gen.h; for those that fail at J a
+ * routine passes when info is J + 1 (syevd and LU: > 0 for NaN) and all results are NaN (a factor
+ * by LU is one all the same). With
  * TESTER_VERBOSE in the environment each case gets a line.
  * Last line: "N passed, M failed"; exit status 1 when a case failed or none ran, 2 for a wrong
  * argument. */
@@ -48,6 +50,22 @@ static const char *const standard[] = {
     "syevd,syevj --type d,z --n 40 --nb 7 --ranks 1,3 --kind scaled:1e-140,scaled:1e140",
     "syevd --type d,c --n 400 --nb 0 --ranks 2,3 --kind goe,cluster",
     "syevd,syevj --n 61 --nb 7 --ranks 2,3 --comm shm --kind goe,nan:-1",
+    "getrf,gesv,geinv --n 0,1,2,5,13,33,100 --nb 0,7 --ranks 1,2,3,8 --kind general",
+    "getrf,gesv,geinv --n 61 --nb 0,7 --ranks 1,3,8"
+    " --kind goe,ties,identity,zerocol:0,zerocol:-2,zerocol:-1,zero,nangen:0,nangen:-2,nangen:-1",
+    "getrf,gesv,geinv --n 20 --nb 3,20 --ranks 1,3 --kind growth --tol 1e4",
+    "getrf,gesv,geinv --type d,z --n 201 --nb 0,7 --ranks 2,3 --kind graded,kernel:1000 --tol "
+    "1",
+    "getrf,gesv,geinv --order natural --n 1,61 --nb 0,7 --ranks 1,2,3 --kind "
+    "general,zerocol:-2",
+    "gesv --n 5,61 --nb 0,7 --ranks 1,2,3 --nrhs 0,2,70 --op t --kind general",
+    "gesv --n 5,61 --nb 0,7 --ranks 1,2,3 --nrhs 0,2,70 --op c --rhs replicated --kind general",
+    "gesv --n 5,61 --nb 0,7 --ranks 1,2,3 --nrhs 0,2,70 --rhs replicated --kind general",
+    "gesv --n 40 --nb 7 --ranks 3 --nrhs 513,1030 --kind general",
+    "gesv --n 40 --nb 7 --ranks 3 --nrhs 513,1030 --op c --kind general",
+    "getrf,gesv,geinv --n 7,61 --nb 0,7 --ranks 1,3 --pad 5 --kind general",
+    "getrf,gesv,geinv --n 10,40 --nb 7,40 --ranks 2,3 --lc 39 --kind general",
+    "getrf,gesv,geinv --n 61 --nb 0,7 --ranks 2,3 --comm shm --kind general,zerocol:-1",
 };
 static const char *const quick[] = {
     "potrf,posv,poinv,potri --n 0,1,5,33 --nb 0,7 --ranks 1,2,3",
@@ -57,10 +75,15 @@ static const char *const quick[] = {
     "potrf,posv,poinv,potri --type d,c --n 33 --nb 7 --ranks 2 --pad 3 --comm shm",
     "syevd,syevj --n 0,1,2,5,33,150 --nb 0,7 --ranks 1,2,3 --kind goe",
     "syevd,syevj --type s,z --n 40 --nb 7 --ranks 3 --kind graded,cluster,nan:-1,scaled:1e-30",
+    "getrf,gesv,geinv --n 0,1,5,33 --nb 0,7 --ranks 1,2,3 --kind general",
+    "getrf,gesv,geinv --type s,z --n 30 --nb 7 --ranks 3 --kind ties,zerocol:-2,nangen:-1",
+    "gesv --type d,c --n 33 --nb 7 --ranks 3 --nrhs 0,2,520 --op c --kind general",
+    "gesv --type d,c --n 33 --nb 7 --ranks 2 --nrhs 3 --op t --rhs replicated --comm shm"
+    " --kind general",
 };
 
-static const char *const routine_names[ROUTINES] = {"potrf", "posv",  "poinv",
-                                                    "potri", "syevd", "syevj"};
+static const char *const routine_names[ROUTINES] = {"potrf", "posv",  "poinv", "potri", "syevd",
+                                                    "syevj", "getrf", "gesv",  "geinv"};
 
 /* ---- arguments ----------------------------------------------------------------------------- */
 
@@ -109,6 +132,8 @@ static bool set_value(sweep_t *s, const char *name, const char *v)
         c->precision = v[0] == 'f'   ? MLA_PRECISION_FULL
                        : v[0] == 'h' ? MLA_PRECISION_HIGH
                                      : MLA_PRECISION_LOW;
+    else if (!strcmp(name, "--op"))
+        c->op = v[0] == 't' ? MLA_T : v[0] == 'c' ? MLA_C : MLA_N;
     else if (!strcmp(name, "--device"))
         c->device = v[0] == 'c' ? MLA_CUDA : MLA_HOST;
     else if (!strcmp(name, "--comm"))
@@ -182,6 +207,9 @@ static double flops(const config_t *c)
     case POSV: return f * (n * n * n / 3 + 2 * n * n * (double)c->nrhs);
     case SYEVD: return f * n * n * n * 14 / 3;
     case SYEVJ: return f * n * n * n * 4 / 3;
+    case GETRF: return f * n * n * n * 2 / 3;
+    case GESV: return f * (n * n * n * 2 / 3 + 2 * n * n * (double)c->nrhs);
+    case GEINV: return f * n * n * n * 2;
     default: return f * n * n * n;
     }
 }
@@ -220,7 +248,7 @@ static void one(sweep_t *s, const config_t *c)
 
 static void sweep_sizes(sweep_t *s, config_t c)
 {
-    int nrhs = c.routine == POSV ? s->nrhs.count : 1;
+    int nrhs = c.routine == POSV || c.routine == GESV ? s->nrhs.count : 1;
     for (int i = 0; i < s->n.count; i++) {
         long long from, to, step;
         if (sscanf(s->n.item[i], "%lld:%lld:%lld", &from, &to, &step) != 3) {

@@ -7,7 +7,18 @@
 
 #include "check.h"
 
-typedef enum routine { POTRF, POSV, POINV, POTRI, SYEVD, SYEVJ, ROUTINES } routine_t;
+typedef enum routine {
+    POTRF,
+    POSV,
+    POINV,
+    POTRI,
+    SYEVD,
+    SYEVJ,
+    GETRF,
+    GESV,
+    GEINV,
+    ROUTINES
+} routine_t;
 
 enum { MAX_RANKS = CHECK_RANKS };
 
@@ -19,6 +30,7 @@ typedef struct config {
     mla_device_t device;
     mla_rhs_t rhs;
     mla_precision_t precision;
+    mla_op_t op;                  /* of GESV */
     int64_t n, nb, nrhs, pad, lc; /* lc: 0, or at least ceil(n / nranks) */
     int nranks, repeat;
     int ordinal_count, ordinal[MAX_RANKS]; /* devices of the ranks, in turn */

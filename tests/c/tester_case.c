@@ -20,8 +20,9 @@ typedef struct run {
     char name[64]; /* of the communicator */
     gen_z *x;      /* nrhs x n */
     double *w;     /* n */
-    double logdet;
+    double logdet, phase[2];
     int32_t info;
+    int32_t *perm; /* n */
     pthread_barrier_t meet;
     double best[MAX_RANKS];
     mla_status_t status[MAX_RANKS];
@@ -37,7 +38,7 @@ typedef struct rank {
     mla_context_t *x;
     void *a, *z, *w, *c; /* device memory */
     double *logdet;
-    int32_t *info;
+    int32_t *info, *perm;
     size_t block, rhs; /* bytes */
     void *host;        /* as large as a, c and w */
 } rank_t;
@@ -52,6 +53,16 @@ static double now(void)
 static bool is_eigen(const config_t *cfg)
 {
     return cfg->routine == SYEVD || cfg->routine == SYEVJ;
+}
+
+static bool is_lu(const config_t *cfg)
+{
+    return cfg->routine == GETRF || cfg->routine == GESV || cfg->routine == GEINV;
+}
+
+static bool has_rhs(const config_t *cfg)
+{
+    return cfg->routine == POSV || cfg->routine == GESV;
 }
 
 /* Right-hand side k, column j. */
@@ -83,7 +94,8 @@ static mla_status_t allocate(rank_t *r)
     if (!r->host) return mlai_fail(&x->err, MLA_NOMEM, "the tester is out of host memory");
     r->run->check.block[r->p] = r->host;
     MLAI_TRY(MLAI_BE(x, alloc, r->block + 64, &r->a));
-    if (cfg->routine == POSV) MLAI_TRY(MLAI_BE(x, alloc, r->rhs + 64, &r->c));
+    if (has_rhs(cfg)) MLAI_TRY(MLAI_BE(x, alloc, r->rhs + 64, &r->c));
+    if (is_lu(cfg)) MLAI_TRY(MLAI_BE(x, alloc, 4 * (size_t)cfg->n + 64, (void **)&r->perm));
     if (is_eigen(cfg)) MLAI_TRY(MLAI_BE(x, alloc, 8 * (size_t)cfg->n + 64, &r->w));
     if (cfg->routine == SYEVD) MLAI_TRY(MLAI_BE(x, alloc, r->block + 64, &r->z));
     MLAI_TRY(MLAI_BE(x, alloc, 64, (void **)&r->logdet));
@@ -106,7 +118,7 @@ static mla_status_t fill(rank_t *r)
     }
     free(column);
     MLAI_TRY(MLAI_BE(r->x, from_host, st, r->a, r->host, r->block));
-    if (cfg->routine != POSV) return MLA_OK;
+    if (!has_rhs(cfg)) return MLA_OK;
     own_columns(r, true, &first, &end);
     for (int64_t j = first; j < end; j++)
         for (int64_t k = 0; k < cfg->nrhs; k++)
@@ -128,6 +140,11 @@ static mla_status_t call(rank_t *r)
         MLAI_TRY(mla_potrf(r->x, d, r->a, r->logdet, r->info));
         return mla_potri(r->x, d, r->a);
     case SYEVJ: return mla_syevd(r->x, d, r->a, r->w, NULL, r->info);
+    case GETRF: return mla_getrf(r->x, d, r->a, r->perm, r->logdet, r->info);
+    case GESV:
+        return mla_gesv(r->x, d, cfg->op, r->a, r->perm, cfg->rhs, cfg->nrhs, r->c,
+                        mlai_max(1, cfg->nrhs), r->logdet, r->info);
+    case GEINV: return mla_geinv(r->x, d, r->a, r->perm, r->logdet, r->info);
     default: return mla_syevd(r->x, d, r->a, r->w, r->z, r->info);
     }
 }
@@ -146,19 +163,26 @@ static mla_status_t collect(rank_t *r)
     const config_t *cfg = run->cfg;
     int64_t first, end;
     int32_t info;
-    double logdet = 0;
+    double det[3] = {0};
     MLAI_TRY(to_host(r, r->info, sizeof info));
     memcpy(&info, r->host, sizeof info);
     if (!is_eigen(cfg)) {
-        MLAI_TRY(to_host(r, r->logdet, sizeof logdet));
-        memcpy(&logdet, r->host, sizeof logdet);
+        size_t bytes = is_lu(cfg) ? sizeof det : sizeof det[0];
+        MLAI_TRY(to_host(r, r->logdet, bytes));
+        memcpy(det, r->host, bytes);
     }
+    size_t order = is_lu(cfg) ? 4 * (size_t)cfg->n : 0;
+    MLAI_TRY(to_host(r, r->perm, order));
     if (r->p == 0) {
         run->info = info;
-        run->logdet = logdet;
+        run->logdet = det[0];
+        memcpy(run->phase, det + 1, sizeof run->phase);
+        memcpy(run->perm, r->host, order);
     }
     pthread_barrier_wait(&run->meet);
-    run->mismatch[r->p] = run->info != info || memcmp(&run->logdet, &logdet, sizeof logdet) != 0;
+    run->mismatch[r->p] = run->info != info || memcmp(&run->logdet, det, sizeof det[0]) != 0 ||
+                          memcmp(run->phase, det + 1, sizeof run->phase) != 0 ||
+                          memcmp(run->perm, r->host, order) != 0;
     if (is_eigen(cfg)) {
         mla_dtype_t real = mlai_real(cfg->dt);
         MLAI_TRY(to_host(r, r->w, mlai_size_mat(cfg->n, 1, mlai_sizeof(real))));
@@ -167,7 +191,7 @@ static mla_status_t collect(rank_t *r)
             if (r->p == 0) run->w[i] = wi;
         }
     }
-    if (cfg->routine == POSV) {
+    if (has_rhs(cfg)) {
         MLAI_TRY(to_host(r, r->c, r->rhs));
         own_columns(r, true, &first, &end);
         bool mine = cfg->rhs != MLA_RHS_REPLICATED || r->p == cfg->nranks - 1;
@@ -197,6 +221,70 @@ static double logdet_of(const gen_t *g)
     }
     free(l);
     return sum;
+}
+
+/* The determinant by unblocked LU in double: small n only. z: its phase. */
+static double det_of(const gen_t *g, gen_z *z)
+{
+    int64_t n = g->n;
+    gen_z *a = malloc((size_t)(n * n + 1) * sizeof *a), sign = 1;
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) gen_column(g, j, a + j * n);
+    for (int64_t j = 0; j < n; j++) {
+        int64_t p = j;
+        for (int64_t i = j; i < n; i++)
+            if (cabs(a[i + j * n]) > cabs(a[p + j * n])) p = i;
+        for (int64_t k = 0; k < n; k++) {
+            gen_z t = a[j + k * n];
+            a[j + k * n] = a[p + k * n];
+            a[p + k * n] = t;
+        }
+        gen_z d = p == j ? a[j + j * n] : -a[j + j * n];
+        double size = cabs(d);
+        sum += log(size);
+        sign *= size > 0 ? d / size : 0;
+        for (int64_t i = j + 1; size > 0 && i < n; i++) {
+            gen_z l = a[i + j * n] / a[j + j * n];
+            for (int64_t k = j + 1; k < n; k++) a[i + k * n] -= l * a[j + k * n];
+        }
+    }
+    free(a);
+    *z = sign;
+    return sum;
+}
+
+static double judge_det(run_t *run, char *why, size_t size)
+{
+    const config_t *cfg = run->cfg;
+    gen_z want, got = CMPLX(run->phase[0], run->phase[1]);
+    double log_want = det_of(run->check.gen, &want), n = (double)cfg->n;
+    double condition = run->check.gen->condition < 1e15 ? run->check.gen->condition : 1e15;
+    double unit = (fabs(log_want) + n) * (n + 1) * check_eps(cfg->dt) * (1 + condition);
+    double err = fabs(run->logdet - log_want) + cabs(got - want);
+    if (run->logdet == log_want) err = cabs(got - want); // both may be -inf
+    if (err <= cfg->tol * unit) return 0;
+    snprintf(why, size, "log |det| %.12g, expected %.12g; phase %g%+gi, expected %g%+gi",
+             run->logdet, log_want, creal(got), cimag(got), creal(want), cimag(want));
+    return INFINITY;
+}
+
+/* A singular matrix, or one with NaN: info, NaN for what is solved; the factor is one. */
+static double judge_lu_failure(run_t *run, int p, char *why, size_t size)
+{
+    const config_t *cfg = run->cfg;
+    const gen_t *g = run->check.gen;
+    bool nan = g->kind == GEN_NANGEN;
+    bool info_ok = nan ? run->info > 0 && run->info <= cfg->n
+                       : run->info == (g->kind == GEN_ZERO ? 1 : g->bad + 1);
+    bool det_ok = nan ? isnan(run->logdet) && isnan(run->phase[0])
+                      : run->logdet == -INFINITY && run->phase[0] == 0 && run->phase[1] == 0;
+    bool nan_ok = cfg->routine != GEINV || check_all_nan(&run->check, p);
+    for (int64_t i = 0; cfg->routine == GESV && i < cfg->nrhs * cfg->n; i++)
+        nan_ok = nan_ok && isnan(creal(run->x[i]));
+    snprintf(why, size, "info %d, log |det| %g, phase %g, NaN %d", run->info, run->logdet,
+             run->phase[0], nan_ok);
+    double res = cfg->routine == GETRF && !nan ? check_lu(&run->check, p, run->perm) : 0;
+    return info_ok && det_ok && nan_ok ? res : INFINITY;
 }
 
 /* A matrix that is not positive definite, or holds NaN: info, and NaN for the results. */
@@ -261,6 +349,8 @@ static double judge(run_t *run, int p, char *why, size_t size)
             snprintf(why, size, "info or logdet of rank %d are not those of rank 0", q);
             return INFINITY;
         }
+    if (is_lu(cfg) && (c->gen->bad >= 0 || (c->gen->kind == GEN_ZERO && cfg->n > 0)))
+        return judge_lu_failure(run, p, why, size);
     bool failing = c->gen->bad >= 0 && !(is_eigen(cfg) && c->gen->kind == GEN_INDEF);
     if (failing) return judge_failure(run, p, why, size);
     if (run->info != 0) {
@@ -270,7 +360,10 @@ static double judge(run_t *run, int p, char *why, size_t size)
     double res = 0;
     switch (cfg->routine) {
     case POTRF: res = check_factor(c, p); break;
-    case POSV: res = check_solve(c, p, cfg->nrhs, run->x, rhs_at, cfg); break;
+    case POSV: res = check_solve(c, p, MLA_N, cfg->nrhs, run->x, rhs_at, cfg); break;
+    case GETRF: res = check_lu(c, p, run->perm); break;
+    case GESV: res = check_solve(c, p, cfg->op, cfg->nrhs, run->x, rhs_at, cfg); break;
+    case GEINV: res = check_inverse(c, p); break;
     case SYEVD: res = check_eigen(c, p, run->w); break;
     case SYEVJ: res = judge_values(run); break;
     default: {
@@ -284,7 +377,7 @@ static double judge(run_t *run, int p, char *why, size_t size)
     }
     bool singular = c->gen->kind == GEN_KERNEL; // its log det has no correct digits
     if (p == 0 && !is_eigen(cfg) && cfg->n <= 400 && !singular)
-        res += judge_logdet(run, why, size);
+        res += is_lu(cfg) ? judge_det(run, why, size) : judge_logdet(run, why, size);
     return res;
 }
 
@@ -304,8 +397,8 @@ static mla_status_t connect(rank_t *r, int ordinal)
 static void release(rank_t *r)
 {
     if (r->x) {
-        void *dev[] = {r->a, r->c, r->w, r->z, r->logdet, r->info};
-        for (int k = 0; k < 6; k++) r->x->be->ops->free(r->x->be, dev[k]);
+        void *dev[] = {r->a, r->c, r->w, r->z, r->logdet, r->info, r->perm};
+        for (int k = 0; k < 7; k++) r->x->be->ops->free(r->x->be, dev[k]);
     }
     mla_context_free(r->x);
     mla_comm_free(r->run->comm[r->p]);
@@ -392,6 +485,7 @@ static void prepare(run_t *run, const config_t *cfg, gen_t *gen)
     snprintf(run->name, sizeof run->name, "tester-%ld-%d", (long)getpid(), count++);
     run->x = malloc((size_t)(cfg->nrhs * cfg->n + 1) * sizeof(gen_z));
     run->w = malloc((size_t)(cfg->n + 1) * sizeof(double));
+    run->perm = malloc((size_t)(cfg->n + 1) * sizeof(int32_t));
 }
 
 static void summarise(run_t *run, mla_status_t st)
@@ -418,7 +512,8 @@ outcome_t run_case(const config_t *cfg)
     if (!run || !rank || gen_init(&gen, cfg->kind, cfg->n, cfg->dt)) goto done;
     prepare(run, cfg, &gen);
     pthread_barrier_init(&run->meet, NULL, (unsigned)cfg->nranks);
-    mla_status_t st = check_init(&run->check) || !run->x || !run->w ? MLA_NOMEM : MLA_OK;
+    mla_status_t st =
+        check_init(&run->check) || !run->x || !run->w || !run->perm ? MLA_NOMEM : MLA_OK;
     if (st == MLA_OK && !strcmp(cfg->comm, "threads"))
         st = mla_comm_create_threads(cfg->nranks, 60, run->comm);
     for (int p = 0; st == MLA_OK && p < cfg->nranks; p++) {
@@ -432,6 +527,7 @@ outcome_t run_case(const config_t *cfg)
     check_free(&run->check);
     free(run->x);
     free(run->w);
+    free(run->perm);
     gen_free(&gen);
 done:
     free(rank);

@@ -32,17 +32,23 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
  */
 
 enum { N = 5, NRHS = 2, MAX_P = 8 };
-enum { POTRF = 1, POTRS = 2, POSV = 4, POTRI = 8, POINV = 16, SYEVD = 32, ALL = 63 };
-static const int routines[] = {POTRF, POTRS, POSV, POTRI, POINV, SYEVD};
-static const char *const names[] = {"potrf", "potrs", "posv", "potri", "poinv", "syevd"};
-enum { ROUTINES = 6 };
+enum { POTRF = 1, POTRS = 2, POSV = 4, POTRI = 8, POINV = 16, SYEVD = 32 };
+enum { GETRF = 64, GETRS = 128, GESV = 256, GETRI = 512, GEINV = 1024, ALL = 2047 };
+enum { LU = GETRF | GETRS | GESV | GETRI | GEINV, RHS = POTRS | POSV | GETRS | GESV };
+enum { INFO = POTRF | POSV | POINV | SYEVD | GETRF | GESV | GEINV };
+static const int routines[] = {POTRF, POTRS, POSV, POTRI, POINV, SYEVD,
+                               GETRF, GETRS, GESV, GETRI, GEINV};
+static const char *const names[] = {"potrf", "potrs", "posv", "potri", "poinv", "syevd",
+                                    "getrf", "getrs", "gesv", "getri", "geinv"};
+enum { ROUTINES = 11 };
 
 typedef struct args {
     const mla_desc_t *desc;
     mla_desc_t own;
     void *a, *c, *w, *z;
     double *logdet;
-    int32_t *info;
+    int32_t *info, *perm;
+    mla_op_t op;
     mla_rhs_t rhs;
     int64_t nrhs, ldc;
 } args_t;
@@ -56,35 +62,41 @@ static mla_status_t call(mla_context_t *x, int routine, const args_t *f)
         return mla_posv(x, f->desc, f->a, f->rhs, f->nrhs, f->c, f->ldc, f->logdet, f->info);
     case POTRI: return mla_potri(x, f->desc, f->a);
     case POINV: return mla_poinv(x, f->desc, f->a, f->logdet, f->info);
+    case GETRF: return mla_getrf(x, f->desc, f->a, f->perm, f->logdet, f->info);
+    case GETRS: return mla_getrs(x, f->desc, f->op, f->a, f->perm, f->rhs, f->nrhs, f->c, f->ldc);
+    case GESV:
+        return mla_gesv(x, f->desc, f->op, f->a, f->perm, f->rhs, f->nrhs, f->c, f->ldc,
+                        f->logdet, f->info);
+    case GETRI: return mla_getri(x, f->desc, f->a, f->perm);
+    case GEINV: return mla_geinv(x, f->desc, f->a, f->perm, f->logdet, f->info);
     default: return mla_syevd(x, f->desc, f->a, f->w, f->z, f->info);
     }
 }
 
-#define MISTAKES(XX)                                                  \
-    XX("desc", ALL, f->desc = NULL)                                   \
-    XX("desc->size", ALL, f->own.size = 8)                            \
-    XX("desc->dtype", ALL, f->own.dtype = (mla_dtype_t)4)             \
-    XX("desc->dtype", ALL, f->own.dtype = (mla_dtype_t)-1)            \
-    XX("desc->order", ALL, f->own.order = (mla_order_t)2)             \
-    XX("desc->order", SYEVD, f->own.order = MLA_NATURAL)              \
-    XX("desc->n", ALL, f->own.n = -1)                                 \
-    XX("desc->n", ALL, f->own.n = (int64_t)1 << 31)                   \
-    XX("desc->lc", ALL, f->own.lc = -1)                               \
-    XX("desc->lc", ALL, f->own.lc = 1)                                \
-    XX("desc->lc", ALL, f->own.lc = INT64_MAX)                        \
-    XX("desc->ld", ALL, f->own.ld = N - 1)                            \
-    XX("desc->ld", ALL, f->own.ld = -1)                               \
-    XX("desc->nb", ALL, f->own.nb = -1)                               \
-    XX("a", ALL, f->a = NULL)                                         \
-    XX("info", POTRF | POSV | POINV | SYEVD, f->info = NULL)          \
-    XX("rhs", POTRS | POSV, f->rhs = (mla_rhs_t)2)                    \
-    XX("nrhs", POTRS | POSV, f->nrhs = -1)                            \
-    XX("nrhs", POTRS | POSV, f->nrhs = (int64_t)1 << 31)              \
-    XX("ldc", POTRS | POSV, f->ldc = NRHS - 1)                        \
-    XX("ldc", POTRS | POSV, (f->nrhs = 0, f->ldc = 0))                \
-    XX("c", POTRS | POSV, f->c = NULL)                                \
-    XX("c", POTRS | POSV, (f->c = NULL, f->rhs = MLA_RHS_REPLICATED)) \
-    XX("w", SYEVD, f->w = NULL)
+#define MISTAKES(XX)                                                                    \
+    XX("desc", ALL, f->desc = NULL)                                                     \
+    XX("desc->size", ALL, f->own.size = 8)                                              \
+    XX("desc->dtype", ALL, f->own.dtype = (mla_dtype_t)4)                               \
+    XX("desc->dtype", ALL, f->own.dtype = (mla_dtype_t)-1)                              \
+    XX("desc->order", ALL, f->own.order = (mla_order_t)2)                               \
+    XX("desc->order", SYEVD, f->own.order = MLA_NATURAL)                                \
+    XX("desc->n", ALL, f->own.n = -1)                                                   \
+    XX("desc->n", ALL, f->own.n = (int64_t)1 << 31)                                     \
+    XX("desc->lc", ALL, f->own.lc = -1)                                                 \
+    XX("desc->lc", ALL, f->own.lc = 1)                                                  \
+    XX("desc->lc", ALL, f->own.lc = INT64_MAX)                                          \
+    XX("desc->ld", ALL, f->own.ld = N - 1)                                              \
+    XX("desc->ld", ALL, f->own.ld = -1)                                                 \
+    XX("desc->nb", ALL, f->own.nb = -1)                                                 \
+    XX("a", ALL, f->a = NULL)                                                           \
+    XX("info", INFO, f->info = NULL)                                                    \
+    XX("perm", LU, f->perm = NULL)                                                      \
+    XX("op", GETRS | GESV, f->op = (mla_op_t)3) XX("rhs", RHS, f->rhs = (mla_rhs_t)2)   \
+        XX("nrhs", RHS, f->nrhs = -1) XX("nrhs", RHS, f->nrhs = (int64_t)1 << 31)       \
+            XX("ldc", RHS, f->ldc = NRHS - 1) XX("ldc", RHS, (f->nrhs = 0, f->ldc = 0)) \
+                XX("c", RHS, f->c = NULL)                                               \
+                    XX("c", RHS, (f->c = NULL, f->rhs = MLA_RHS_REPLICATED))            \
+                        XX("w", SYEVD, f->w = NULL)
 
 enum {
     MISTAKE_COUNT = 0
@@ -163,14 +175,14 @@ static void on_ranks(int nranks, body_fn *body)
 /* Arguments that are right, for the identity of order N; buffers are large enough for any rank.
  */
 typedef struct buffers {
-    double a[N * N], c[NRHS * N], w[N], z[N * N], logdet;
-    int32_t info;
+    double a[N * N], c[NRHS * N], w[N], z[N * N], logdet[3];
+    int32_t info, perm[N];
 } buffers_t;
 
 static args_t good_args(const rank_t *r, buffers_t *b)
 {
     int64_t lc = mlai_ceil_div(N, r->nranks);
-    *b = (buffers_t){.logdet = -1, .info = -1};
+    *b = (buffers_t){.logdet = {-1}, .info = -1};
     for (int64_t jl = 0; jl < lc && r->p * lc + jl < N; jl++) b->a[r->p * lc + jl + jl * N] = 1;
     for (int k = 0; k < NRHS * N; k++) b->c[k] = k;
     args_t f = {.own = MLA_DESC_INIT(MLA_FLOAT64, N),
@@ -178,8 +190,9 @@ static args_t good_args(const rank_t *r, buffers_t *b)
                 .c = b->c,
                 .w = b->w,
                 .z = b->z,
-                .logdet = &b->logdet,
+                .logdet = b->logdet,
                 .info = &b->info,
+                .perm = b->perm,
                 .nrhs = NRHS,
                 .ldc = NRHS};
     f.own.nb = 1;
@@ -209,14 +222,15 @@ static void one_success(rank_t *r, int which)
     buffers_t b;
     args_t f = good_args(r, &b);
     f.desc = &f.own;
+    if (routines[which] & (GETRS | GETRI))
+        CHECK(call(r->x, GETRF, &f) == MLA_OK, "getrf: %s", mla_message(r->x));
     if (routines[which] & (POTRS | POTRI))
         CHECK(call(r->x, POTRF, &f) == MLA_OK, "potrf: %s", mla_message(r->x));
     mla_status_t st = call(r->x, routines[which], &f);
     CHECK(st == MLA_OK, "%s: %s", names[which], mla_message(r->x));
     CHECK(!strcmp(mla_message(r->x), ""), "a sentence after success");
-    if (routines[which] & (POTRF | POSV | POINV | SYEVD))
-        CHECK(b.info == 0, "%s: info %d", names[which], b.info);
-    if (routines[which] & (POTRS | POSV))
+    if (routines[which] & INFO) CHECK(b.info == 0, "%s: info %d", names[which], b.info);
+    if (routines[which] & RHS)
         for (int k = 0; k < NRHS; k++) CHECK(b.c[k] == k, "%s: x is wrong", names[which]);
 }
 
@@ -238,16 +252,18 @@ static void test_empty(rank_t *r)
 {
     for (int which = 0; which < ROUTINES; which++)
         for (int dt = 0; dt < 4; dt++) {
-            double logdet = -1;
+            double logdet[3] = {-1};
             int32_t info = -1;
             args_t f = {.own = MLA_DESC_INIT((mla_dtype_t)dt, 0), .nrhs = 3, .ldc = 3};
             f.desc = &f.own;
-            f.logdet = &logdet;
+            f.logdet = logdet;
             f.info = &info;
             mla_status_t st = call(r->x, routines[which], &f);
             CHECK(st == MLA_OK, "%s, n = 0: %s", names[which], mla_message(r->x));
-            if (routines[which] & (POTRF | POSV | POINV))
-                CHECK(info == 0 && logdet == 0, "%s, n = 0: info %d", names[which], info);
+            if (routines[which] & INFO & ~SYEVD)
+                CHECK(info == 0 && logdet[0] == 0, "%s, n = 0: info %d", names[which], info);
+            if (routines[which] & (GETRF | GESV | GEINV))
+                CHECK(logdet[1] == 1 && logdet[2] == 0, "%s, n = 0: the sign", names[which]);
             if (routines[which] == SYEVD) CHECK(info == 0, "syevd, n = 0: info %d", info);
         }
     // No right-hand sides: posv still factors, c may be NULL.
@@ -258,7 +274,7 @@ static void test_empty(rank_t *r)
     f.c = NULL;
     f.ldc = 1;
     CHECK(call(r->x, POSV, &f) == MLA_OK, "posv, nrhs = 0: %s", mla_message(r->x));
-    CHECK(b.info == 0 && b.logdet == 0, "posv, nrhs = 0: info %d", b.info);
+    CHECK(b.info == 0 && b.logdet[0] == 0, "posv, nrhs = 0: info %d", b.info);
     CHECK(call(r->x, POTRS, &f) == MLA_OK, "potrs, nrhs = 0: %s", mla_message(r->x));
     // logdet is optional.
     f = good_args(r, &b);
@@ -281,6 +297,13 @@ static void test_few_columns(rank_t *r)
     CHECK(info == 0 && fabs(logdet - 3 * log(2)) < 1e-13, "n < P: logdet %g", logdet);
     const double tiny = 1e-14;
     CHECK(!have || fabs(c - 3.5) < tiny, "n < P: x is %g", c);
+    int32_t perm[3];
+    double det[3];
+    if (have) a[0] = a[1] = a[2] = 0, a[(r->p + 1) % 3] = 2;
+    st = mla_geinv(r->x, &desc, have ? a : NULL, perm, det, &info);
+    CHECK(st == MLA_OK && (!have || fabs(a[(r->p + 2) % 3] - 0.5) < tiny), "n < P: geinv: %s",
+          mla_message(r->x));
+    CHECK(fabs(det[0] - 3 * log(2)) < 1e-13 && det[1] == 1, "n < P: det %g %g", det[0], det[1]);
     if (have) a[0] = a[1] = a[2] = 0, a[r->p] = 2;
     st = mla_poinv(r->x, &desc, have ? a : NULL, NULL, &info);
     CHECK(st == MLA_OK && (!have || fabs(a[r->p] - 0.5) < tiny), "n < P: poinv: %s",
@@ -396,7 +419,8 @@ static void test_workspace_mistakes(void)
 /* A fifth of the shard and one tile column, for what fills a device's memory. */
 static void test_workspace_share(void)
 {
-    static const mla_routine_t list[] = {MLA_POTRF, MLA_POTRS, MLA_POTRI, MLA_POINV};
+    static const mla_routine_t list[] = {MLA_POTRF, MLA_POTRS, MLA_POTRI, MLA_POINV,
+                                         MLA_GETRF, MLA_GETRS, MLA_GETRI, MLA_GEINV};
     for (int dt = 0; dt < 4; dt++)
         for (int64_t n = 4096; n <= 524288; n += n / 2 + 17)
             for (int nranks = 1; nranks <= 8; nranks++)
@@ -408,7 +432,7 @@ static void test_workspace_share(void)
                     double most = 0.2 * shard + (double)n * (double)nb * es;
                     if (device == MLA_CUDA && (n / nranks < 1500 || nb == n)) continue;
                     if (device == MLA_HOST && n / nranks < 704) continue;
-                    for (int k = 0; k < 4; k++)
+                    for (size_t k = 0; k < sizeof list / sizeof list[0]; k++)
                         for (int64_t nrhs = 1; nrhs <= 1000; nrhs += 999) {
                             size_t bytes = 0;
                             mla_status_t st = mla_workspace(list[k], &desc, nranks,
@@ -467,15 +491,17 @@ static void measure(const rank_t *r, mla_comm_t *comm, int which, mla_routine_t 
     CHECK(mla_context_create(&o, &x) == MLA_OK, "%s", mla_message(NULL));
     int64_t lc = mlai_ceil_div(ORDER, r->nranks);
     size_t es = mlai_sizeof((mla_dtype_t)dt);
-    double logdet;
-    int32_t info;
+    double logdet[3];
+    int32_t info, perm[ORDER];
+    for (int i = 0; i < ORDER; i++) perm[i] = i;
     args_t f = {.own = MLA_DESC_INIT((mla_dtype_t)dt, ORDER),
                 .a = calloc((size_t)(ORDER * lc), es),
                 .c = calloc((size_t)(nrhs * lc), es),
                 .w = calloc(ORDER, es),
                 .z = calloc((size_t)(ORDER * lc), es),
-                .logdet = &logdet,
+                .logdet = logdet,
                 .info = &info,
+                .perm = perm,
                 .nrhs = nrhs,
                 .ldc = nrhs};
     f.own.nb = nb;
@@ -506,9 +532,11 @@ static void test_workspace_taken(rank_t *r)
         int which;
         mla_routine_t routine;
         int64_t nrhs;
-    } list[] = {{0, MLA_POTRF, 1},   {1, MLA_POTRS, 1},       {1, MLA_POTRS, 70},
-                {1, MLA_POTRS, 700}, {3, MLA_POTRI, 1},       {4, MLA_POINV, 1},
-                {5, MLA_SYEVD, 1},   {5, MLA_SYEVD_VALUES, 1}};
+    } list[] = {{0, MLA_POTRF, 1},   {1, MLA_POTRS, 1},        {1, MLA_POTRS, 70},
+                {1, MLA_POTRS, 700}, {3, MLA_POTRI, 1},        {4, MLA_POINV, 1},
+                {5, MLA_SYEVD, 1},   {5, MLA_SYEVD_VALUES, 1}, {6, MLA_GETRF, 1},
+                {7, MLA_GETRS, 1},   {7, MLA_GETRS, 700},      {9, MLA_GETRI, 1},
+                {10, MLA_GEINV, 1}};
     mlai_comm_ops_t outer = r->comm ? *r->comm->ops : (mlai_comm_ops_t){0};
     outer.window = metered_window;
     if (r->comm) r->comm->ops = &outer;

@@ -576,6 +576,185 @@ static void test_trtri(mla_dtype_t dt, int64_t n)
     drop(&x);
 }
 
+/* ---- LU ---------------------------------------------------------------------------------------
+ */
+
+enum { PLAIN, ZERO_COLUMN, NAN_COLUMN, TIES, LU_KINDS };
+
+static mat_t make_panel(mla_dtype_t dt, int64_t m, int64_t n, int kind)
+{
+    mat_t a = make(dt, m, n, 21);
+    for (int64_t i = 0; i < m; i++) {
+        if (kind == ZERO_COLUMN && n > 0) *at(&a, i, n / 2) = 0;
+        for (int64_t j = 0; kind == TIES && j < n; j++)
+            *at(&a, i, j) = gen_hash(22, i, j) < 0 ? -1 : 1;
+    }
+    if (kind == NAN_COLUMN && n > 0) *at(&a, m - 1, n / 2) = NAN;
+    upload(&a);
+    return a;
+}
+
+/* Whether `list` says the same about every row that it moves; *swaps: of how many exchanges its
+ * parity is. */
+static bool list_fits(const int32_t *list, int64_t m, int64_t n, int *parity)
+{
+    int64_t *now = malloc((size_t)(m + 1) * sizeof *now); // row i of P a is row now[i] of a
+    bool *seen = calloc((size_t)(m + 1), sizeof *seen);
+    for (int64_t i = 0; i < m; i++) now[i] = i;
+    for (int64_t i = 0; i < n; i++) now[i] = list[i];
+    bool fits = true;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t to = list[n + i];
+        fits = fits && (to == -1 || (to >= n && to < m)) && list[i] >= 0 && list[i] < m;
+        if (fits && to >= 0) now[to] = i;
+    }
+    *parity = 0;
+    for (int64_t i = 0; fits && i < m; i++) {
+        fits = !seen[now[i]];
+        seen[now[i]] = true;
+    }
+    for (int64_t i = 0; fits && i < m; i++)
+        for (; now[i] != i; (*parity)++) {
+            int64_t t = now[now[i]];
+            now[now[i]] = now[i];
+            now[i] = t;
+        }
+    free(now);
+    free(seen);
+    return fits;
+}
+
+/* P a against L U, with P a made by laswp; |L| as pivoting bounds it. */
+static void check_panel(const mat_t *f, mat_t *pa)
+{
+    void *host = malloc(mat_bytes(f) + 1);
+    double most = 0;
+    BE(to_host, ST, host, f->dev, mat_bytes(f));
+    BE(sync, ST);
+    for (int64_t j = 0; j < f->n; j++)
+        for (int64_t i = 0; i < f->m; i++) {
+            *at(f, i, j) = gen_get(f->dt, host, i + j * f->ld);
+            if (i > j) most = fmax(most, cabs(*at(f, i, j)));
+        }
+    free(host);
+    for (int64_t j = 0; j < f->n; j++)
+        for (int64_t i = 0; i < f->m; i++) {
+            gen_z s = i <= j ? *at(f, i, j) : 0;
+            for (int64_t k = 0; k < i && k <= j; k++) s += mul(*at(f, i, k), *at(f, k, j));
+            *at(pa, i, j) = s;
+        }
+    expect(pa, 20 * (double)(f->n + 2) * check_eps(f->dt), "getrf_panel and laswp");
+    if (most > (mlai_is_complex(f->dt) ? sqrt(2) : 1) * (1 + 1e-5))
+        report("getrf_panel", f->dt, "an element of L is too large");
+}
+
+static void test_panel(mla_dtype_t dt, int64_t m, int64_t n, int kind)
+{
+    mat_t a = make_panel(dt, m, n, kind), pa = make_panel(dt, m, n, kind);
+    int32_t *list = malloc((size_t)(2 * n + 1) * sizeof *list), state[2] = {0, 7};
+    void *dlist = NULL, *dwork = NULL, *dstate = scalar(state, sizeof state);
+    int parity = 0;
+    BE(alloc, 8 * (size_t)n + 64, &dlist);
+    BE(alloc, 32 * (size_t)n + 64, &dwork);
+    BE(getrf_panel, ST, dt, m, n, a.dev, a.ld, 1000, dlist, dstate, dwork);
+    BE(laswp, ST, dt, n, dlist, n, pa.dev, pa.ld, dwork);
+    fetch(dstate, state, sizeof state);
+    fetch(dlist, list, 8 * (size_t)n);
+    cases++;
+    if (!list_fits(list, m, n, &parity))
+        report("getrf_panel", dt, "the list is no permutation");
+    else if ((state[1] - 7) % 2 != parity % 2)
+        report("getrf_panel", dt, "the number of interchanges is odd or even, wrongly");
+    int32_t bad = (int32_t)(1000 + n / 2 + 1);
+    bool want = n == 0 || kind == PLAIN || kind == TIES ? true
+                : kind == ZERO_COLUMN                   ? state[0] == bad
+                : n == m                                ? state[0] >= bad && state[0] <= 1000 + n
+                                                        : state[0] >= bad || state[0] == 0;
+    if ((kind == PLAIN && state[0] != 0) || !want)
+        report("getrf_panel", dt, "the first bad pivot is another one");
+    if (kind != NAN_COLUMN && n > 0) check_panel(&a, &pa);
+    be->ops->free(be, dlist);
+    be->ops->free(be, dwork);
+    be->ops->free(be, dstate);
+    free(list);
+    drop(&a);
+    drop(&pa);
+}
+
+static void test_cols(mla_dtype_t dt, int64_t m, int64_t n)
+{
+    int64_t all = 2 * n + 1, lo = 3, hi = lo + n;
+    int32_t *index = malloc((size_t)all * sizeof *index);
+    for (int64_t j = 0; j < all; j++) // once what lies in [lo, hi), in some order; else outside
+        index[j] = (int32_t)(j % 2 ? lo + (j / 2 * 7 + 2) % mlai_max(1, n) : j % 4 ? -1 : hi);
+    bool once = n % 7 != 0;
+    void *dev = NULL;
+    BE(alloc, 4 * (size_t)all + 64, &dev);
+    BE(from_host, ST, dev, index, 4 * (size_t)all);
+    mat_t a = make(dt, m, n, 23), b = make(dt, m, all, 24);
+    BE(take_cols, ST, dt, m, all, dev, lo, hi, a.dev, a.ld, b.dev, b.ld);
+    for (int64_t j = 0; j < all; j++)
+        for (int64_t i = 0; i < m; i++)
+            *at(&b, i, j) = index[j] >= lo && index[j] < hi ? *at(&a, i, index[j] - lo) : 0;
+    expect(&b, 0, "take_cols");
+    if (once) {
+        mat_t c = make(dt, m, all, 25);
+        BE(put_cols, ST, dt, m, all, dev, lo, hi, c.dev, c.ld, a.dev, a.ld);
+        for (int64_t j = 0; j < all; j++)
+            for (int64_t i = 0; i < m; i++)
+                if (index[j] >= lo && index[j] < hi) *at(&a, i, index[j] - lo) = *at(&c, i, j);
+        expect(&a, 0, "put_cols");
+        drop(&c);
+    }
+    be->ops->free(be, dev);
+    free(index);
+    drop(&a);
+    drop(&b);
+}
+
+/* special: 0 nothing, 1 a zero, 2 a NaN. */
+static void test_lu_det(mla_dtype_t dt, int64_t n, int special)
+{
+    mat_t a = make(dt, n, 1, 26);
+    if (special && n > 0) *at(&a, n / 2, 0) = special == 1 ? 0 : NAN;
+    upload(&a);
+    int32_t swaps = (int32_t)n;
+    double det[3] = {0}, size = 0, tol = 8 * (double)(n + 1) * DBL_EPSILON;
+    gen_z phase = n % 2 ? 1 : -1; // sign -1
+    for (int64_t i = 0; i < n; i++) {
+        double r = cabs(*at(&a, i, 0));
+        size += log(r);
+        phase = r > 0 ? mul(phase, *at(&a, i, 0) / r) : 0;
+    }
+    void *dswaps = scalar(&swaps, sizeof swaps), *ddet = scalar(det, sizeof det);
+    BE(lu_det, ST, dt, n, a.dev, dswaps, -1, ddet);
+    fetch(ddet, det, sizeof det);
+    cases++;
+    bool same = n > 0 && special == 2
+                    ? isnan(det[0]) && isnan(det[1]) && isnan(det[2]) == mlai_is_complex(dt)
+                    : (det[0] == size || fabs(det[0] - size) <= tol * (fabs(size) + 1)) &&
+                          cabs(CMPLX(det[1], det[2]) - phase) <= tol;
+    if (!same) report("lu_det", dt, "wrong determinant");
+    be->ops->free(be, dswaps);
+    be->ops->free(be, ddet);
+    drop(&a);
+}
+
+static void test_lu(mla_dtype_t dt, const int64_t *size, int sizes)
+{
+    for (int i = 0; i < sizes; i++) {
+        for (int kind = 0; kind < LU_KINDS; kind++) {
+            test_panel(dt, size[i], size[i], kind);
+            test_panel(dt, size[i] + 41, size[i], kind);
+        }
+        for (int j = 0; j < sizes; j++) test_cols(dt, size[i], size[j]);
+        for (int special = 0; special < 3; special++) test_lu_det(dt, size[i], special);
+    }
+    // Several blocks of rows and of columns.
+    for (int kind = 0; kind < LU_KINDS; kind++) test_panel(dt, 700, 150, kind);
+    test_lu_det(dt, 900, 0);
+}
+
 int main(int argc, char **argv)
 {
     static const int64_t size[] = {0, 1, 2, 7, 33, 70};
@@ -616,6 +795,7 @@ int main(int argc, char **argv)
             test_split(dt, terms, 35, 600, 32, 1);
             test_split(dt, terms, 33, 512, 0, 30);
         }
+        test_lu(dt, size, SIZES);
         // Where a device takes another way: tall, wide, few rows, more than one block.
         test_trsm(dt, 530, 150);
         test_trsm(dt, 150, 530);

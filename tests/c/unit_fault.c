@@ -162,6 +162,28 @@ static mla_status_t fault_comm(const char *op, mlai_error_t *err)
        (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t n, const void *a,         \
         int64_t lda, void *b, int64_t ldb),                                                      \
        (be, st, dt, n, a, lda, b, ldb))                                                          \
+    XX(getrf_panel,                                                                              \
+       (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t m, int64_t n, void *a,    \
+        int64_t lda, int64_t first, int32_t *list, int32_t *state, void *work),                  \
+       (be, st, dt, m, n, a, lda, first, list, state, work))                                     \
+    XX(laswp,                                                                                    \
+       (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t n, const int32_t *list,   \
+        int64_t cols, void *a, int64_t lda, void *work),                                         \
+       (be, st, dt, n, list, cols, a, lda, work))                                                \
+    XX(take_cols,                                                                                \
+       (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t m, int64_t n,             \
+        const int32_t *index, int64_t lo, int64_t hi, const void *a, int64_t lda, void *b,       \
+        int64_t ldb),                                                                            \
+       (be, st, dt, m, n, index, lo, hi, a, lda, b, ldb))                                        \
+    XX(put_cols,                                                                                 \
+       (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t m, int64_t n,             \
+        const int32_t *index, int64_t lo, int64_t hi, const void *a, int64_t lda, void *b,       \
+        int64_t ldb),                                                                            \
+       (be, st, dt, m, n, index, lo, hi, a, lda, b, ldb))                                        \
+    XX(lu_det,                                                                                   \
+       (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t n, const void *diag,      \
+        const int32_t *swaps, int sign, double *det),                                            \
+       (be, st, dt, n, diag, swaps, sign, det))                                                  \
     XX(norm_max,                                                                                 \
        (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t m, int64_t n,             \
         const void *a, int64_t lda, double *out),                                                \
@@ -282,8 +304,8 @@ static mlai_comm_ops_t faulty_comm(void)
 
 typedef struct buffers {
     double _Complex a[N * N], z[N * N], c[NRHS * N];
-    double w[N], logdet;
-    int32_t info;
+    double w[N], logdet, det[3];
+    int32_t info, perm[N];
 } buffers_t;
 
 typedef mla_status_t call_fn(mla_context_t *x, const mla_desc_t *d, buffers_t *b);
@@ -321,11 +343,25 @@ static mla_status_t call_syevj(mla_context_t *x, const mla_desc_t *d, buffers_t 
     return mla_syevd(x, d, b->a, b->w, NULL, &b->info);
 }
 
+static mla_status_t call_gesv(mla_context_t *x, const mla_desc_t *d, buffers_t *b)
+{
+    return mla_gesv(x, d, MLA_N, b->a, b->perm, MLA_RHS_ROWS, NRHS, b->c, NRHS, b->det, &b->info);
+}
+
+/* The transposed solve, then the inverse. */
+static mla_status_t call_getri(mla_context_t *x, const mla_desc_t *d, buffers_t *b)
+{
+    MLAI_TRY(mla_getrf(x, d, b->a, b->perm, NULL, &b->info));
+    MLAI_TRY(mla_getrs(x, d, MLA_C, b->a, b->perm, MLA_RHS_ROWS, NRHS, b->c, NRHS));
+    return mla_getri(x, d, b->a, b->perm);
+}
+
 static const struct {
     const char *name;
     call_fn *call;
 } routines[] = {{"posv", call_posv},       {"potri", call_potri}, {"poinv", call_poinv},
-                {"natural", call_natural}, {"syevd", call_syevd}, {"syevj", call_syevj}};
+                {"natural", call_natural}, {"syevd", call_syevd}, {"syevj", call_syevj},
+                {"gesv", call_gesv},       {"getri", call_getri}};
 enum { ROUTINES = sizeof routines / sizeof routines[0] };
 
 /* This rank's columns of 4 I + a Hermitian matrix of small elements. */

@@ -78,6 +78,7 @@ typedef struct job {
     void *a, *w, *work;
     size_t bytes;
     int *info;
+    int64_t cols;
 } job_t;
 
 /* ---- Cholesky --------------------------------------------------------------------------------
@@ -128,8 +129,90 @@ cusolverStatus_t cusolverDnXpotrf(cusolverDnHandle_t handle, cusolverDnParams_t 
         device_bytes < (size_t)n * fake_size(atype) || host_bytes < (size_t)n || !host_work)
         return INVALID;
     memset(host_work, 0x55, host_bytes);
-    job_t p = {atype, 0, n, lda, a, NULL, device_work, device_bytes, info};
+    job_t p = {atype, 0, n, lda, a, NULL, device_work, device_bytes, info, n};
     fake_enqueue(handle->stream, run_potrf, &p, sizeof p);
+    return CUSOLVER_STATUS_SUCCESS;
+}
+
+/* ---- LU, unblocked --------------------------------------------------------------------------
+ */
+
+static void exchange(const job_t *p, int64_t r, int64_t s)
+{
+    for (int64_t j = 0; r != s && j < p->cols; j++) {
+        fake_z x = fake_get(p->type, p->a, r + j * p->lda);
+        fake_put(p->type, p->a, r + j * p->lda, fake_get(p->type, p->a, s + j * p->lda));
+        fake_put(p->type, p->a, s + j * p->lda, x);
+    }
+}
+
+static void run_getrf(void *args)
+{
+    const job_t *p = args;
+    memset(p->work, 0x55, p->bytes);
+    *p->info = 0;
+    for (int64_t j = 0; j < p->cols; j++) {
+        int64_t pivot = j;
+        double most = -1;
+        for (int64_t i = j; i < p->n; i++) {
+            fake_z x = fake_get(p->type, p->a, i + j * p->lda);
+            double size = fabs(creal(x)) + fabs(cimag(x));
+            if (size > most) {
+                most = size;
+                pivot = i;
+            }
+        }
+        ((int64_t *)p->w)[j] = pivot + 1;
+        exchange(p, j, pivot);
+        fake_z d = fake_get(p->type, p->a, j + j * p->lda);
+        if (d == 0) {
+            if (*p->info == 0) *p->info = (int)(j + 1);
+            continue;
+        }
+        for (int64_t i = j + 1; i < p->n; i++) {
+            fake_z l = fake_get(p->type, p->a, i + j * p->lda) / d;
+            fake_put(p->type, p->a, i + j * p->lda, l);
+            for (int64_t k = j + 1; k < p->cols; k++)
+                fake_put(p->type, p->a, i + k * p->lda,
+                         fake_get(p->type, p->a, i + k * p->lda) -
+                             l * fake_get(p->type, p->a, j + k * p->lda));
+        }
+    }
+}
+
+cusolverStatus_t cusolverDnXgetrf_bufferSize(cusolverDnHandle_t handle, cusolverDnParams_t params,
+                                             int64_t m, int64_t n, cudaDataType atype,
+                                             const void *a, int64_t lda, cudaDataType compute,
+                                             size_t *device_bytes, size_t *host_bytes)
+{
+    ENTER(handle);
+    if (!params || !a || lda < m || m < n || compute != atype) return INVALID;
+    *device_bytes = (size_t)n * fake_size(atype);
+    *host_bytes = (size_t)n;
+    return CUSOLVER_STATUS_SUCCESS;
+}
+
+cusolverStatus_t cusolverDnXgetrf(cusolverDnHandle_t handle, cusolverDnParams_t params, int64_t m,
+                                  int64_t n, cudaDataType atype, void *a, int64_t lda,
+                                  int64_t *ipiv, cudaDataType compute, void *device_work,
+                                  size_t device_bytes, void *host_work, size_t host_bytes,
+                                  int *info)
+{
+    ENTER(handle);
+    if (!params || lda < m || m < n || compute != atype || !ipiv ||
+        device_bytes < (size_t)n * fake_size(atype) || host_bytes < (size_t)n || !host_work)
+        return INVALID;
+    memset(host_work, 0x55, host_bytes);
+    job_t p = {.type = atype,
+               .n = m,
+               .cols = n,
+               .lda = lda,
+               .a = a,
+               .w = ipiv,
+               .work = device_work,
+               .bytes = device_bytes,
+               .info = info};
+    fake_enqueue(handle->stream, run_getrf, &p, sizeof p);
     return CUSOLVER_STATUS_SUCCESS;
 }
 
@@ -241,8 +324,9 @@ cusolverStatus_t cusolverDnXsyevd(cusolverDnHandle_t handle, cusolverDnParams_t 
         host_bytes < (size_t)n || !host_work)
         return INVALID;
     memset(host_work, 0x55, host_bytes);
-    job_t p = {atype, jobz == CUSOLVER_EIG_MODE_VECTOR, n, lda, a, w, device_work, device_bytes,
-               info};
+    job_t p = {
+        atype, jobz == CUSOLVER_EIG_MODE_VECTOR, n, lda, a, w, device_work, device_bytes, info,
+        n};
     fake_enqueue(handle->stream, run_syevd, &p, sizeof p);
     return CUSOLVER_STATUS_SUCCESS;
 }

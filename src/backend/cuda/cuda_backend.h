@@ -147,6 +147,12 @@ MLAI_CUDA_OP(syevd)
 /* cuda_chase.c */
 MLAI_CUDA_OP(hb2st)
 MLAI_CUDA_OP(unmtr_hb2st)
+/* cuda_lu.c */
+MLAI_CUDA_OP(getrf_panel)
+MLAI_CUDA_OP(laswp)
+MLAI_CUDA_OP(take_cols)
+MLAI_CUDA_OP(put_cols)
+MLAI_CUDA_OP(lu_det)
 /* cuda_qr.c */
 MLAI_CUDA_OP(unhr_tile)
 MLAI_CUDA_OP(geqr2_column)
@@ -174,6 +180,9 @@ MLAI_CUDA_OP(geqrt)
 mla_status_t mlai_cuda_fill_nan(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt,
                                 mlai_uplo_t uplo, const int32_t *flag, int64_t m, int64_t n,
                                 void *a, int64_t lda);
+
+/* c->host_work of `bytes` at least: what cuSOLVER asks for. */
+mla_status_t mlai_cuda_host_work(mlai_cuda_t *c, mlai_stream_t st, size_t bytes);
 
 /* `count` products of equal shape, operands `stride` elements apart; the context is current. */
 typedef struct mlai_batch {

@@ -10,7 +10,7 @@ static const cudaDataType type_of[] = {CUDA_R_32F, CUDA_R_64F, CUDA_C_32F, CUDA_
 
 /* Host work space of cuSOLVER: none for potrf in the versions known, so growing is rare. Work
  * that is under way may still use the old one. */
-static mla_status_t host_work(mlai_cuda_t *c, mlai_stream_t st, size_t bytes)
+mla_status_t mlai_cuda_host_work(mlai_cuda_t *c, mlai_stream_t st, size_t bytes)
 {
     if (bytes <= c->host_bytes) return MLA_OK;
     MLAI_TRY(MLAI_CUDA_CU(c, cuStreamSynchronize, (CUstream)st));
@@ -36,7 +36,7 @@ mla_status_t mlai_cuda_potrf_tile(mlai_backend_t *be, mlai_stream_t st, mla_dtyp
     void *work = NULL;
     MLAI_TRY(MLAI_CUDA_SOLVER(c, cusolverDnXpotrf_bufferSize, h, c->params, lower, n, type, a,
                               lda, type, &bytes, &host_bytes));
-    MLAI_TRY(host_work(c, st, host_bytes));
+    MLAI_TRY(mlai_cuda_host_work(c, st, host_bytes));
     MLAI_TRY(mlai_cuda_scratch(c, st, bytes, &work));
     MLAI_TRY(MLAI_CUDA_SOLVER(c, cusolverDnXpotrf, h, c->params, lower, n, type, a, lda, type,
                               work, bytes, c->host_work, c->host_bytes, status));
@@ -62,7 +62,7 @@ mla_status_t mlai_cuda_syevd(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t d
     void *work = NULL;
     MLAI_TRY(MLAI_CUDA_SOLVER(c, cusolverDnXsyevd_bufferSize, h, c->params, mode, lower, n, type,
                               a, lda, real, w, type, &bytes, &host_bytes));
-    MLAI_TRY(host_work(c, st, host_bytes));
+    MLAI_TRY(mlai_cuda_host_work(c, st, host_bytes));
     MLAI_TRY(mlai_cuda_scratch(c, st, bytes, &work));
     return MLAI_CUDA_SOLVER(c, cusolverDnXsyevd, h, c->params, mode, lower, n, type, a, lda, real,
                             w, type, work, bytes, c->host_work, c->host_bytes, info);

@@ -24,6 +24,13 @@
     X4(geqrt_first)                  \
     X4(geqrt_second)                 \
     X4(geqrt_finish)                 \
+    /* lu.cu */                      \
+    X4(pivot_list)                   \
+    X4(laswp_take)                   \
+    X4(laswp_put)                    \
+    X4(take_cols)                    \
+    X4(put_cols)                     \
+    X4(lu_det)                       \
     /* qr.cu */                      \
     X4(unhr)                         \
     X4(geqr2)                        \

@@ -13,6 +13,7 @@
 #include "backend/host/host_chase.h"
 #include "backend/host/host_dc.h"
 #include "backend/host/host_loops.h"
+#include "backend/host/host_lu.h"
 #include "backend/host/host_qr.h"
 #include "backend/host/host_trd.h"
 #include "core/size.h"
@@ -290,6 +291,11 @@ static const mlai_backend_ops_t host_ops = {
     .trsm = host_trsm,
     .potrf_tile = host_potrf_tile,
     .trtri_tile = host_trtri_tile,
+    .getrf_panel = mlai_host_getrf_panel,
+    .laswp = mlai_host_laswp,
+    .take_cols = mlai_host_take_cols,
+    .put_cols = mlai_host_put_cols,
+    .lu_det = mlai_host_lu_det,
     .norm_max = mlai_host_norm_max,
     .lascl = mlai_host_lascl,
     .lacpy_real = mlai_host_lacpy_real,

@@ -38,6 +38,8 @@ typedef void mlai_potrf_fn(const char *uplo, const mlai_fint_t *n, void *a,
                            const mlai_fint_t *lda, mlai_fint_t *info, size_t);
 typedef void mlai_trtri_fn(const char *uplo, const char *diag, const mlai_fint_t *n, void *a,
                            const mlai_fint_t *lda, mlai_fint_t *info, size_t, size_t);
+typedef void mlai_getrf_fn(const mlai_fint_t *m, const mlai_fint_t *n, void *a,
+                           const mlai_fint_t *lda, void *ipiv, mlai_fint_t *info);
 
 /* XX(field and prototype, names for float32, float64, complex64, complex128) */
 #define MLAI_BLAS_LIST(XX)                            \
@@ -46,7 +48,8 @@ typedef void mlai_trtri_fn(const char *uplo, const char *diag, const mlai_fint_t
     XX(trsm, "strsm", "dtrsm", "ctrsm", "ztrsm")      \
     XX(hemv, "ssymv", "dsymv", "chemv", "zhemv")      \
     XX(potrf, "spotrf", "dpotrf", "cpotrf", "zpotrf") \
-    XX(trtri, "strtri", "dtrtri", "ctrtri", "ztrtri")
+    XX(trtri, "strtri", "dtrtri", "ctrtri", "ztrtri") \
+    XX(getrf, "sgetrf", "dgetrf", "cgetrf", "zgetrf")
 
 typedef struct mlai_blas {
 #define XX(field, s, d, c, z) mlai_##field##_fn *field[4];

@@ -118,6 +118,40 @@ typedef struct mlai_geqrt_args {
     int32_t *bad;
     int32_t n, unused;
 } mlai_geqrt_args_t;
+/* pivot_list: the list of the interchanges of row j with row ipiv[j] - 1, j < n, as getrf_panel
+ * of backend.h, and its state; a is the factored panel. pivot: scratch, 3 n. One block of
+ * MLAI_DIAG_THREADS. */
+typedef struct mlai_pivot_list_args {
+    int64_t lda, first;
+    const void *a;
+    const int64_t *ipiv;
+    int32_t *pivot, *list, *state;
+    int32_t n, unused;
+} mlai_pivot_list_args_t;
+
+/* laswp_take, laswp_put: the two halves of laswp; t (n x cols) has the rows that enter. */
+typedef struct mlai_laswp_args {
+    int64_t n, cols, lda;
+    const int32_t *list;
+    void *a, *t;
+} mlai_laswp_args_t;
+
+/* take_cols, put_cols: as in backend.h. */
+typedef struct mlai_cols_args {
+    int64_t m, n, lo, hi, lda, ldb;
+    const int32_t *index;
+    const void *a;
+    void *b;
+} mlai_cols_args_t;
+
+/* lu_det: as in backend.h. One block of MLAI_DIAG_THREADS. */
+typedef struct mlai_lu_det_args {
+    int64_t n;
+    const void *diag;
+    const int32_t *swaps;
+    double *det;
+    int32_t sign, unused;
+} mlai_lu_det_args_t;
 
 enum {
     MLAI_DC_THREADS = 128,                    /* 4 warps */
