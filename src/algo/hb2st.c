@@ -118,8 +118,8 @@ static mla_status_t share(back_t *f, int64_t g)
 
 static mla_status_t apply(back_t *f, int64_t g)
 {
-    const void *v = f->base + (size_t)(g % 2) * f->v_size;
-    if (f->x->comm->nranks == 1) v = own_group(f, g);
+    bool alone = f->x->comm->nranks == 1;
+    const void *v = alone ? own_group(f, g) : f->base + (size_t)(g % 2) * f->v_size;
     if (f->cols == 0) return MLA_OK;
     return MLAI_BE(f->x, unmtr_hb2st, f->main, f->dt, &f->t, g, v, f->cols, f->z, f->ldz,
                    f->work);

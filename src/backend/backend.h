@@ -66,8 +66,8 @@ static inline size_t mlai_chase_work(int64_t n, int64_t kd, mla_dtype_t dt)
 static inline size_t mlai_chase_back_work(int64_t n, int64_t kd, mla_dtype_t dt)
 {
     int64_t hops = n / kd + 2, reals = mlai_is_complex(dt) ? 2 : 1;
-    return mlai_size_align(
-        mlai_size_mat(hops * (kd + 32) + 4096, 2 * MLAI_CHASE_GROUP * reals, sizeof(double)));
+    return mlai_size_align(mlai_size_mat(
+        hops * (kd + 32) + 4096, (int64_t)(2 * MLAI_CHASE_GROUP) * reals, sizeof(double)));
 }
 
 /* Householder vectors from orthonormal columns (geqrf.c; LAPACK orhr_col): of the n columns of Q,

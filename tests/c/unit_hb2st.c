@@ -314,9 +314,9 @@ static bool launch(problem_t *p)
         mla_comm_free(r->comm);
         if (r->status != MLA_OK) printf("rank %d: %s\n", q, r->message);
         if (r->status != MLA_OK) fail(p, "status", r->status), good = false;
-        if (memcmp(r->diag, first->diag, bytes) || memcmp(r->off, first->off, bytes))
+        if (memcmp(r->diag, first->diag, bytes) != 0 || memcmp(r->off, first->off, bytes) != 0)
             fail(p, "T differs on rank", q);
-        if (memcmp(r->diag, r->diag2, bytes) || memcmp(r->off, r->off2, bytes))
+        if (memcmp(r->diag, r->diag2, bytes) != 0 || memcmp(r->off, r->off2, bytes) != 0)
             fail(p, "T differs without reflectors, rank", q);
         if (p->n > 0 && !isnan(r->off[p->n - 1])) fail(p, "off has been overrun, rank", q);
     }
@@ -428,7 +428,7 @@ static void time_one(mla_dtype_t dt, int64_t n, int64_t kd, int nranks)
                 "%.2f TF/s as 2 n^2 cols\n",
                 "sdcz"[dt], (long long)n, (long long)kd, nranks, r, p.rank[r].chase,
                 p.rank[r].values, p.rank[r].back,
-                2e-12 * scale * size * size * (double)(n / nranks) / p.rank[r].back);
+                2e-12 * scale * size * size * size / nranks / p.rank[r].back);
     }
     drop(&p);
 }

@@ -97,7 +97,7 @@ static mla_status_t pass(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt,
                          const mlai_chase_back_args_t *args)
 {
     int64_t kd = args->kd, tiles = kd / 8 + 1, all = mlai_ceil_div(args->cols, 16);
-    int64_t fixed = 2 * (args->ng * 2 * planes(dt) * tiles * 64) * (int64_t)sizeof(double);
+    int64_t fixed = tiles * 256 * args->ng * planes(dt) * (int64_t)sizeof(double);
     int64_t each = kd / 8 * 128 * (int64_t)mlai_sizeof(dt);
     int64_t most = mlai_min(MOST_WARPS, (c->shared_most - fixed) / each);
     if (most < 1)

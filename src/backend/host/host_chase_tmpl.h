@@ -135,7 +135,7 @@ static void NAME(store_diagonal)(const NAME(chase_t) * f, int nv, int64_t first,
 
 /* Hop k of sweep q, number c of those on the way; keep: where its reflector goes, or NULL. */
 static void NAME(hop)(NAME(chase_t) * f, const NAME(planes_t) * p, int nv, int64_t q, int64_t k,
-                      int c, R *keep)
+                      int64_t c, R *keep)
 {
     int64_t first = q + k * f->kd, m = mlai_min(f->kd, f->n - first), ld = f->ld;
     R *re = f->v[c][0], *im = f->v[c][1], *tau = f->tau[c];
@@ -143,10 +143,9 @@ static void NAME(hop)(NAME(chase_t) * f, const NAME(planes_t) * p, int nv, int64
     if (k == 0) {
         NAME(load)(nv, m, ld, column, re, im);
     } else {
-        for (int64_t j = 0; j < f->kd; j++)
-            NAME(load)
-            (nv, m, ld, NAME(element)(f, nv, first, first - f->kd + j), f->b[0] + j * ld,
-             nv == 2 ? f->b[1] + j * ld : NULL);
+        for (int64_t j = 0; j < f->kd; j++) NAME(load)
+        (nv, m, ld, NAME(element)(f, nv, first, first - f->kd + j), f->b[0] + j * ld,
+         nv == 2 ? f->b[1] + j * ld : NULL);
         p->right(nv, ld, f->kd, f->b, ld, f->v[c], tau, f->w);
         memcpy(re, f->b[0], (size_t)ld * sizeof(R));
         if (nv == 2) memcpy(im, f->b[1], (size_t)ld * sizeof(R));
@@ -155,10 +154,9 @@ static void NAME(hop)(NAME(chase_t) * f, const NAME(planes_t) * p, int nv, int64
     if (k > 0) {
         p->left(nv, ld, f->kd - 1, (R *const[2]){f->b[0] + ld, f->b[1] ? f->b[1] + ld : NULL}, ld,
                 f->v[c], tau);
-        for (int64_t j = 1; j < f->kd; j++)
-            NAME(store)
-            (nv, m, f->b[0] + j * ld, nv == 2 ? f->b[1] + j * ld : NULL,
-             NAME(element)(f, nv, first, first - f->kd + j));
+        for (int64_t j = 1; j < f->kd; j++) NAME(store)
+        (nv, m, f->b[0] + j * ld, nv == 2 ? f->b[1] + j * ld : NULL,
+         NAME(element)(f, nv, first, first - f->kd + j));
     }
     memset(column, 0, (size_t)(m * nv) * sizeof(R));
     column[0] = beta;
@@ -198,10 +196,10 @@ static void NAME(chase)(const mlai_chase_t *t, int nv)
     const NAME(planes_t) *p = NAME(planes)();
     NAME(chase_t) f = NAME(start)(t, nv);
     for (int64_t q0 = 1; q0 < f.n; q0 += AHEAD) {
-        int count = (int)mlai_min(AHEAD, f.n - q0);
+        const int64_t count = mlai_min(AHEAD, f.n - q0);
         int64_t steps = mlai_chase_hops(f.n, f.kd, q0) + 2 * (count - 1);
         for (int64_t step = 0; step < steps; step++)
-            for (int c = 0; c < count; c++) {
+            for (int64_t c = 0; c < count; c++) {
                 int64_t q = q0 + c, k = step - 2 * c;
                 if (k < 0 || k >= mlai_chase_hops(f.n, f.kd, q)) continue;
                 int64_t at = t->v ? mlai_chase_column(f.n, t->rank, t->nranks, q) : -1;
