@@ -88,7 +88,7 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
            --nb 140 --kind kernel:2 --order natural)
   add_test(NAME emu_unit_trd COMMAND emu_unit_trd --device cuda --quick)
   add_test(NAME emu_unit_he2hb COMMAND emu_unit_he2hb --device cuda --quick ${one_type})
-  add_test(NAME emu_unit_hb2st COMMAND emu_unit_hb2st --device cuda --quick)
+  add_test(NAME emu_unit_hb2st COMMAND emu_unit_hb2st --device cuda --quick ${one_type})
   add_test(NAME emu_unit_stedc COMMAND emu_unit_stedc --device cuda ${most})
   add_test(NAME emu_unit_qr COMMAND emu_unit_qr --device cuda --stride 41)
   add_test(NAME emu_syevd COMMAND emu_tester syevd,syevj --device cuda --type d,c --ranks 1,3
