@@ -131,6 +131,8 @@ def test_flags(name):
 def test_uplo():
     refuse(ValueError, "UPLO='X', expected 'L' or 'U'", ml.eigh, EYE, UPLO="X")
     refuse(ValueError, "UPLO=3, expected 'L' or 'U'", ml.eigvalsh, EYE, UPLO=3)
+    refuse(ValueError, r"gap_tol=-1, expected 0 <= gap_tol < 1", ml.eigh, EYE, gap_tol=-1)
+    refuse(TypeError, "gap_tol must be a number or None", ml.eigh, EYE, gap_tol="small")
     refuse(TypeError, "symmetrize_input must be", ml.eigh, EYE, symmetrize_input="no")
     refuse(TypeError, "symmetrize_input must be", ml.cholesky, EYE, symmetrize_input=None)
     refuse(TypeError, "upper must be", ml.cholesky, EYE, upper="yes")
@@ -140,8 +142,8 @@ def test_right_hand_sides():
     factor = ml.cho_factor(EYE)
     for f in (lambda b: ml.solve(EYE, b), factor.solve):
         refuse(ValueError, r"b must have 8 rows as a has, got shape \(7,\)", f, np.ones(7))
-        refuse(ValueError, r"b must have one or two dim.*\(8, 2, 2\)", f, np.ones((8, 2, 2)))
-        refuse(ValueError, r"b must have one or two dimensions, got shape \(\)", f, np.float64(2))
+        refuse(ValueError, r"b must have 8 rows.*\(2, 2\)", f, np.ones((8, 2, 2)))
+        refuse(ValueError, r"b must have one or more dimensions, got shape \(\)", f, np.float64(2))
         refuse(TypeError, "b has dtype int64, expected one of", f, np.arange(8))
         refuse(TypeError, "b has dtype float16, expected one of", f, np.ones(8, np.float16))
         refuse(TypeError, "b must be an array, got NoneType", f, None)

@@ -13,13 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
+from jax.test_util import check_grads
 
 import meshlinalg as ml
 from meshlinalg import shard
-from support import COLUMNS4, ROWS2, ROWS3, ROWS4, ROWS8, Layout, normal, spd
+from support import ROWS2, ROWS3, ROWS8, Layout, normal, spd, with_spectrum
 
 GRID = Layout("grid", (2, 2), P("x", "y"))
-REPLICATED = Layout("replicated", (3,), P())
+COLUMNS2 = Layout("columns2", (2,), P(None, "x"))
+UNEVEN = Layout("replicated5", (5,), P())
 
 
 def mean(a):
@@ -49,6 +51,7 @@ def positive(a, b, **where):
         factor.solve(b),
         factor.logdet(),
         factor.inv(),
+        factor.diag_inv(),
     )
 
 
@@ -56,7 +59,8 @@ def positive_dense(a, b):
     a = mean(a)
     x, inverse = jnp.linalg.solve(a, b), jnp.linalg.inv(a)
     _, logdet = jnp.linalg.slogdet(a)
-    return x, logdet, jnp.exp(logdet), inverse, x, logdet, inverse
+    diagonal = jnp.real(jnp.diagonal(inverse))
+    return x, logdet, jnp.exp(logdet), inverse, x, logdet, inverse, diagonal
 
 
 def triangular(a, b, **where):
@@ -111,35 +115,60 @@ def compare(got, want, rtol=1e-8):
         np.testing.assert_allclose(x, y, rtol=rtol, atol=rtol * np.abs(y).max())
 
 
-@pytest.mark.parametrize(
-    ("layout", "dtype", "n"),
-    [
-        (ROWS4, "float64", 12),
-        (ROWS3, "complex128", 12),
-        (COLUMNS4, "complex64", 12),
-        (GRID, "float32", 12),
-        (REPLICATED, "float64", 13),  # rows below the last one, on rank 2
-        (REPLICATED, "complex128", 13),
-        (None, "complex128", 5),  # one device
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("name", GROUPS)
-def test_first(name, layout, dtype, n):
-    """Each rule in both modes, each type, each way that a matrix may lie."""
-    ours, theirs = GROUPS[name]
+@functools.cache
+def case(name, n, dtype):
+    """Arguments, and what JAX makes of them with twice the digits."""
     a, da = spd(n, dtype, "cond1e2"), normal((n, n), dtype, 1)  # a tangent need not be Hermitian
     b, db = normal((n, 2), dtype, 2), normal((n, 2), dtype, 3)
     wide = np.result_type(dtype, np.float64)
-    want = both_modes(theirs)(*(x.astype(wide) for x in (a, b, da, db)))
-    if layout is None:
-        got = both_modes(ours)(a, b, da, db)
-    else:
-        f = functools.partial(ours, mesh=layout.mesh("auto"), spec=layout.spec)
-        put = functools.partial(layout.put, types="auto")
-        everywhere = functools.partial(put, spec=P())
-        got = both_modes(f)(put(a), everywhere(b), put(da), everywhere(db))
-    compare(got, want, 1e-8 if dtype == wide else 2e-3)
+    want = both_modes(GROUPS[name][1])(*(x.astype(wide) for x in (a, b, da, db)))
+    return (a, b, da, db), want
+
+
+def check_first(name, layout, dtype, n) -> str:
+    """Both modes are right; the program."""
+    arguments, want = case(name, n, dtype)
+    f, _ = GROUPS[name]
+    if layout is not None:
+        f = functools.partial(f, mesh=layout.mesh("auto"), spec=layout.spec)
+        specs = (layout.spec, P()) * 2
+        arguments = [layout.put(x, "auto", s) for x, s in zip(arguments, specs, strict=True)]
+    program = both_modes(f).lower(*arguments).compile()
+    compare(program(*arguments), want, 1e-8 if np.finfo(dtype).bits == 64 else 2e-3)
+    return program.as_text()
+
+
+@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize(
+    ("layout", "dtype"),
+    [
+        (ROWS3, "complex128"),
+        (COLUMNS2, "complex64"),
+        (UNEVEN, "complex128"),  # four ranks have three rows, the last has none
+    ],
+    ids=str,
+)
+def test_first(name, layout, dtype):
+    """Each rule in both modes: complex, where a conjugate would be missed, and where a shard has
+    rows that are none of the matrix's."""
+    check_first(name, layout, dtype, 12)
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "dtype"), [("triangular", GRID, "float32"), ("positive", None, "float64")]
+)
+def test_other_layouts(name, layout, dtype):
+    """What differs is how a matrix comes to rows and leaves them, alike for all rules."""
+    check_first(name, layout, dtype, 12)
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_nothing_is_gathered(name):
+    """In neither mode has a device more than two shards of eight in one array."""
+    n = 48
+    text = check_first(name, ROWS8, "float64", n)
+    shapes = re.findall(r"\bf64\[([0-9,]+)\]", text)
+    assert max(math.prod(map(int, shape.split(","))) for shape in shapes) <= n * n // 4
 
 
 @pytest.mark.parametrize("name", GROUPS)
@@ -159,26 +188,26 @@ def test_second(name):
     compare(second(f), second(theirs), 1e-6)
 
 
-@pytest.mark.parametrize("b_spec", [P("x", None), P(None, "x")], ids=str)
-def test_explicit_axes(b_spec):
-    """Gradients are laid out like their arguments."""
-    a, b = spd(12), normal((12, 2), seed=2)
+def test_explicit_axes():
+    """Gradients are laid out like their arguments. Eight columns are more than a shard has."""
+    a, b, c = spd(12), normal((12, 8), seed=2), normal((12, 2), seed=3)
 
-    def f(a, b):
+    def f(a, b, c):
         factor = ml.cho_factor(a)
-        x = ml.solve(a, b) + factor.solve(b)
-        return jnp.sum(x * x) + factor.logdet() + ml.slogdet(a).logabsdet + jnp.sum(ml.eigvalsh(a))
+        x, y = factor.solve(b), ml.solve(a, c)
+        return jnp.sum(x * x) + jnp.sum(y * y) + factor.logdet() + jnp.sum(ml.eigvalsh(a))
 
-    def dense(a, b):
+    def dense(a, b, c):
         a = mean(a)
-        x = 2 * jnp.linalg.solve(a, b)
-        return jnp.sum(x * x) + 2 * jnp.linalg.slogdet(a).logabsdet + jnp.trace(a)
+        x, y = jnp.linalg.solve(a, b), jnp.linalg.solve(a, c)
+        return jnp.sum(x * x) + jnp.sum(y * y) + jnp.linalg.slogdet(a)[1] + jnp.trace(a)
 
-    pa, pb = ROWS2.put(a), ROWS2.put(b, spec=b_spec)
-    ga, gb = jax.jit(jax.grad(f, (0, 1)))(pa, pb)
-    compare((ga, gb), jax.grad(dense, (0, 1))(a, b))
-    assert ga.sharding.is_equivalent_to(pa.sharding, 2)
-    assert gb.sharding.is_equivalent_to(pb.sharding, 2)
+    specs = P("x", None), P("x", None), P(None, "x")
+    placed = [ROWS2.put(x, spec=s) for x, s in zip((a, b, c), specs, strict=True)]
+    gradients = jax.jit(jax.grad(f, (0, 1, 2)))(*placed)
+    compare(gradients, jax.grad(dense, (0, 1, 2))(a, b, c))
+    for gradient, x in zip(gradients, placed, strict=True):
+        assert gradient.sharding.is_equivalent_to(x.sharding, 2)
 
 
 def test_eager():
@@ -209,7 +238,7 @@ def test_gaussian_process():
         return jnp.exp(theta[0] - d2 * jnp.exp(theta[1])) + jnp.exp(theta[2]) * jnp.eye(n)
 
     def ours(theta):
-        factor = ml.cho_factor(kernel(theta), mesh=ROWS4.mesh("auto"))
+        factor = ml.cho_factor(kernel(theta), mesh=ROWS2.mesh("auto"))
         return y @ factor.solve(y) / 2 + factor.logdet() / 2
 
     def theirs(theta):
@@ -224,27 +253,27 @@ def test_gaussian_process():
     compare(jax.jit(jax.hessian(ours))(theta), jax.hessian(theirs)(theta), 1e-6)
 
 
-@pytest.mark.parametrize("name", GROUPS)
-def test_memory(name):
-    """Neither mode makes a device hold the matrix."""
-    n = 96
-    ours, _ = GROUPS[name]
-    a, b = ROWS8.put(np.eye(n), "auto"), ROWS8.put(np.ones((n, 1)), "auto", P())
-    f = functools.partial(ours, mesh=ROWS8.mesh("auto"), spec=P("x", None))
-    text = both_modes(f).lower(a, b, a, b).compile().as_text()
-    shapes = re.findall(r"\bf64\[([0-9,]+)\]", text)
-    assert max(math.prod(map(int, shape.split(","))) for shape in shapes) <= n * n // 4
-
-
 def test_factor_is_made_once():
-    """x and its tangent share one factorisation, and so do log det and its tangent."""
-    a, b = ROWS4.put(spd(12), "auto"), normal(12, seed=1)
+    """A routine and its tangent share one factorisation, and so do eigenvalues and theirs."""
+    a, b = ROWS2.put(spd(12), "auto"), normal(12, seed=1)
 
-    def f(a):
-        return ml.solve(a, b), ml.slogdet(a).logabsdet
+    def calls(f):
+        return handler_calls(jax.jit(lambda a: jax.jvp(f, (a,), (a,))).lower(a).compile())
 
-    calls = handler_calls(jax.jit(lambda a: jax.jvp(f, (a,), (a,))).lower(a).compile())
-    assert calls.count("potrf") == 2 and set(calls) == {"potrf", "potrs", "potri"}
+    assert sorted(calls(lambda a: ml.solve(a, b))) == ["potrf", "potrs", "potrs"]
+    assert sorted(calls(lambda a: ml.slogdet(a).logabsdet)) == ["potrf", "potri"]
+    assert sorted(calls(ml.cholesky)) == ["potrf", "potrs"]
+    assert calls(ml.inv) == ["poinv"]
+    assert calls(ml.eigvalsh) == calls(ml.eigh) == ["syevd"]
+
+
+def test_what_does_not_move_costs_nothing():
+    """The derivative with respect to b alone has no product with a tangent of A."""
+    a, b = ROWS2.put(spd(12), "auto"), normal(12, seed=1)
+    factor = ml.cho_factor(a)
+    for solve in (functools.partial(ml.solve, a), factor.solve):
+        text = jax.jit(jax.grad(lambda b, s=solve: jnp.sum(s(b) ** 2))).lower(b).as_text()
+        assert "all_to_all" not in text and "dot_general" not in text
 
 
 # ---- in other transformations --------------------------------------------------------------------
@@ -300,6 +329,54 @@ def test_inside_a_map(check_vma):
     got = run(put(a), everywhere(b), put(da), everywhere(db))
     _, *want = both_modes(dense)(a, b, da, db)
     compare(got, want)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_degenerate_eigenvalues(dtype):
+    """With gap_tol= a projector onto eigenspaces has its right derivative in both modes; without,
+    there is no number, as in JAX."""
+    values = np.array([1.0, 1, 1, 2, 2, 3, 4, 4])
+    a, da = with_spectrum(values, dtype), mean(normal((8, 8), dtype, 1))
+    weight = mean(normal((8, 8), dtype, 2))
+
+    def projector(a, tol):  # onto the two lowest eigenspaces
+        v = ml.eigh(a, mesh=ROWS3.mesh("auto"), gap_tol=tol)[1][:, :5]
+        return v @ jnp.conj(v.T)
+
+    @jax.jit
+    def run(a, da):
+        f = functools.partial(projector, tol=1e-10)
+        gradient = jax.grad(lambda a: jnp.sum(jnp.real(weight * f(a))))(a)
+        exact = jax.grad(lambda d: jnp.sum(projector(jnp.diag(d), None)))(jnp.ones(8))
+        return *jax.jvp(f, (a,), (da,)), gradient, exact
+
+    p, dp, gradient, exact = run(a, da)
+    w, v = np.linalg.eigh(a)
+    m = v.conj().T @ da @ v
+    low = np.arange(8) < 5
+    gap = np.where(low & ~low[:, None], w - w[:, None], 1)  # row above, column below
+    mixed = np.where(low & ~low[:, None], m / gap, 0)
+    want = v @ (mixed + mixed.conj().T) @ v.conj().T
+    compare((p, dp), (v[:, low] @ v[:, low].conj().T, want))
+    np.testing.assert_allclose(
+        np.sum(np.real(np.conj(gradient) * np.conj(da))), np.sum(np.real(weight * want)), rtol=1e-8
+    )
+    assert not np.isfinite(exact).any()
+
+
+def test_finite_differences():
+    """Nothing of JAX's linear algebra in the comparison."""
+    where = {"mesh": ROWS2.mesh("auto")}
+
+    @jax.jit
+    def f(a):
+        a = jnp.eye(5) * 3 + mean(a)
+        factor = ml.cho_factor(a, **where)
+        x = factor.solve(jnp.arange(5.0))
+        w, v = ml.eigh(a, **where)
+        return x, factor.logdet(), factor.diag_inv(), ml.cholesky(a, **where), w, v * v
+
+    check_grads(f, (normal((5, 5)) / 4,), order=1, atol=1e-6, rtol=1e-6, eps=1e-5)
 
 
 def test_failure_gives_nan():

@@ -9,12 +9,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from . import _ffi, _ops, _options, _rules
 from . import _jax_compat as compat
 from ._ops import Call
-from ._sharding import Plan, overwriting, plan_of, run, sides_of
+from ._sharding import Plan, as_array, overwriting, plan_of, run, sides_of
 
 
 @functools.partial(
@@ -26,8 +27,9 @@ from ._sharding import Plan, overwriting, plan_of, run, sides_of
 class CholeskyFactor:
     """Cholesky factor of a Hermitian positive definite matrix A, made by `cho_factor`.
 
-    A pytree: it may be an argument or a result of jax.jit, a carry of scan, donated, kept. If A
-    is not positive definite its methods return NaN.
+    A pytree: it may be an argument or a result of jax.jit, a carry of scan, donated, saved (see
+    `to`). Its methods have derivatives with respect to A, through `cho_factor`. If A is not
+    positive definite its methods return NaN.
 
     Attributes:
       info: int32 scalar, 0, or i > 0 if the leading minor of order i is not positive definite.
@@ -55,8 +57,11 @@ class CholeskyFactor:
         return f"CholeskyFactor(shape={self.shape}, dtype={dtype}, {self.plan.kind})"
 
     def solve(self, b, *, overwrite_b: bool = False):
-        """x with A x = b, for b (n,) or (n, k): as `meshlinalg.solve`."""
+        """x with A x = b, for b (n,), (n, k) or (..., n, k): as `meshlinalg.solve`."""
         _options.check_bool(overwrite_b, "overwrite_b")
+        b = as_array(b, "b")
+        if b.ndim > 2:
+            return jax.vmap(self.solve)(b)
         plan = self._plan()
         rows, b, sides = sides_of(self.rows, b, plan)
         if rows.dtype != self.dtype:
@@ -78,14 +83,50 @@ class CholeskyFactor:
         plan = self._plan()
         return self.rows if plan.n == 0 else run(_potri, Call(plan, self.nb), self.rows)
 
+    def diag_inv(self):
+        """The diagonal of the inverse, (n,), real, on every device.
+
+        Memory: a copy of the factor, in which the inverse is formed; none if an outer jit
+        donates the factor.
+        """
+        plan = self._plan()
+        if plan.n == 0:
+            return jnp.zeros(0, _ffi.real_dtype(self.dtype))
+        return run(_diag_inv, Call(plan, self.nb), self.rows)
+
+    def to(self, mesh: Mesh) -> CholeskyFactor:
+        """The factor on `mesh`, as after it was saved and read: its leaves may be NumPy arrays.
+
+        The mesh needs the axes that the factor was made on, with the same sizes, for the order
+        of elimination depends on them; its devices may be others.
+        """
+        if not isinstance(mesh, Mesh):
+            raise TypeError(f"mesh must be a jax.sharding.Mesh, got {mesh!r}")
+        plan, sizes = self.plan, dict(mesh.shape)
+        if not plan.mapped or plan.group.sizes != tuple(sizes.get(x) for x in plan.axes):
+            made = dict(zip(plan.axes, plan.group.sizes, strict=True)) or "no mesh"
+            raise ValueError(f"mesh has the axes {sizes}, but the factor was made on {made}")
+        specs = (plan.rows_spec, P(), P())
+        arrays = (self.rows, self.log_determinant, self.info)
+        placed = (
+            jax.device_put(x, NamedSharding(mesh, spec))
+            for x, spec in zip(arrays, specs, strict=True)
+        )
+        return CholeskyFactor(*placed, plan.on(compat.abstract_mesh(mesh)), self.nb)
+
     def _plan(self) -> Plan:
         """The plan, on the mesh where the factor is now: with its devices if they are known."""
         if not self.plan.mapped:
             return self.plan
         if isinstance(self.rows, compat.Tracer):
             return self.plan.on(jax.typeof(self.rows).sharding.mesh)
-        sharding = self.rows.sharding
-        return self.plan.on(sharding.mesh if isinstance(sharding, NamedSharding) else None)
+        sharding = getattr(self.rows, "sharding", None)
+        if not isinstance(sharding, NamedSharding):
+            raise ValueError(
+                f"the factor was made on a mesh with axes {self.plan.axes} and is not on one "
+                "now; use factor.to(mesh)"
+            )
+        return self.plan.on(sharding.mesh)
 
 
 def _potrs(call: Call, f, b):
@@ -95,6 +136,10 @@ def _potrs(call: Call, f, b):
 
 def _potri(call: Call, f):
     return _ops.deliver(call, _rules.potri(call, f), hermitian=True)
+
+
+def _diag_inv(call: Call, f):
+    return _rules.diagonal_of_inverse(call, f)
 
 
 def _factor_logdet(call: Call, f, value):
@@ -136,7 +181,8 @@ def cho_factor(
       memory of `a`, if `a` is sharded by rows.
 
     Returns:
-      A `CholeskyFactor` F: ``F.solve(b)``, ``F.logdet()``, ``F.inv()``, ``F.info``.
+      A `CholeskyFactor` F: ``F.solve(b)``, ``F.logdet()``, ``F.inv()``, ``F.diag_inv()``,
+      ``F.info``.
 
     Cost: n^3/3 multiply-add pairs, shared by the devices; each solution 2 n^2 a column.
     """

@@ -29,12 +29,12 @@ def _values(call: Call, a):
     return *kept, w, info
 
 
-def eigh_planned(a, plan: Plan, *, nb, fill, overwrite_a, return_info):
+def eigh_planned(a, plan: Plan, *, nb, fill, overwrite_a, return_info, gap_tol):
     """`eigh` for a matrix whose plan is made."""
     if plan.n == 0:
         w, v, info = jnp.zeros(0, _ffi.real_dtype(a.dtype)), a, jnp.int32(0)
     else:
-        call = Call(plan, nb, fill, keep=overwrite_a)
+        call = Call(plan, nb, fill, keep=overwrite_a, gap_tol=gap_tol)
         *_, w, v, info = run(_vectors, call, a, **overwriting(plan, overwrite_a))
     result = EighResult(w, v)
     return (result, info) if return_info else result
@@ -60,6 +60,7 @@ def eigh(
     spec=None,
     tile_size: int | None = None,
     return_info: bool = False,
+    gap_tol: float | None = None,
 ):
     """Eigenvalues and eigenvectors of a Hermitian matrix, as ``jax.numpy.linalg.eigh``.
 
@@ -69,6 +70,11 @@ def eigh(
       symmetrize_input: diagonalise (A + A^H) / 2.
       overwrite_a, mesh, spec, tile_size: as in `solve`.
       return_info: also return LAPACK's ``info``.
+      gap_tol: for derivatives alone. The derivative of V has terms 1 / (w_j - w_i), as in JAX:
+        Inf or NaN where eigenvalues are equal. With a number, eigenvalues no further apart than
+        gap_tol max|w| count as equal, and their terms are left out: the derivative of all that
+        depends on the eigenspaces and not on the basis in them (a projector, a density) is
+        right, and everything is finite. About n eps is a good choice.
 
     Returns:
       EighResult(eigenvalues, eigenvectors): (n,), real, ascending, on every device; and (n, n),
@@ -84,8 +90,9 @@ def eigh(
         overwrite_a=overwrite_a,
         return_info=return_info,
     )
+    gap_tol = _options.check_gap_tol(gap_tol)
     a, plan = plan_of(a, mesh, spec)
-    return eigh_planned(a, plan, **common)
+    return eigh_planned(a, plan, gap_tol=gap_tol, **common)
 
 
 def eigvalsh(

@@ -28,6 +28,7 @@ class Call:
     fill: str | None = None
     sides: Sides = dataclasses.field(default_factory=Sides)
     keep: bool = False  # also return, last, what A becomes in place: a donated A needs a result
+    gap_tol: float | None = None  # `eigh`: which eigenvalues are equal for the derivative
 
     @property
     def rhs(self) -> int:
@@ -154,6 +155,17 @@ def cholesky(call: Call, a):
         return jnp.where(row <= col, u, 0)  # also where it is NaN
 
     return plan.map(local, (plan.rows_spec,), plan.rows_spec)(a)
+
+
+def inverse_of_upper(call: Call, u):
+    """U, as `cholesky` gives it -> U^-1 = A^-1 U^H."""
+    plan = call.plan
+
+    def local(u):
+        b = plan.turn(u)
+        return _ffi.potrs(u, b, plan.group, rhs=_ffi.RHS_ROWS, order=_ffi.NATURAL, **call.sizes)
+
+    return plan.map(local, (plan.rows_spec,), plan.rows_spec)(u)
 
 
 def turn(call: Call, rows):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import operator
 
 import jax
+import numpy as np
 
 _PRECISIONS = (None, "default", "high", "highest")
 
@@ -37,6 +38,16 @@ def check_tile(tile_size) -> int:
     if value < 1:
         raise ValueError(f"tile_size={value}, expected a positive integer or None")
     return value
+
+
+def check_gap_tol(gap_tol) -> float | None:
+    if gap_tol is None:
+        return None
+    if isinstance(gap_tol, bool) or not isinstance(gap_tol, int | float | np.number):
+        raise TypeError(f"gap_tol must be a number or None, got {gap_tol!r}")
+    if not 0 <= gap_tol < 1:
+        raise ValueError(f"gap_tol={gap_tol}, expected 0 <= gap_tol < 1 or None")
+    return float(gap_tol)
 
 
 def check_bool(value, name: str) -> bool:

@@ -3,15 +3,18 @@
 of elements.
 
     solve      x' = A^-1 (b' - A' x)                 one factor for x and x'
-    log det    l' = Re tr(A^-1 A')                   by the inverse
-    inverse    X' = -X A' X
-    cholesky   L' = L phi(M), M = L^-1 A' L^-H       phi: lower triangle, half of the diagonal
+    log det    l' = Re tr(A^-1 A')                   by the inverse, from the factor
+    inverse    X' = -X A' X                          its diagonal: without the second product
+    cholesky   U' = (L phi(M))^H, M = X^H A' X       X = U^-1; phi: lower triangle, diagonal halved
     eigh       w' = Re diag(M), V' = V (F o M), M = V^H A' V, F_ij = 1 / (w_j - w_i), F_ii = 0
 
 A is Hermitian, and so is the A' of every rule: (A' + A'^H) / 2 of what comes in, as if A had been
 symmetrised. The tangent of a factor is A': all that is computed from a factor depends on A alone.
-JAX transposes the rules for the reverse mode. In products of distributed matrices shards go round
-the ranks, the linear operand on the right: no device holds more than a few shards, in either mode.
+
+A rule says what the tangent is, in JAX: of row shards, with other functions of this file. JAX
+transposes it for the reverse mode and differentiates it for second derivatives. In products of
+distributed matrices shards go round the ranks, the linear operand on the right: no device holds
+more than a few shards, in either mode.
 """
 
 from __future__ import annotations
@@ -30,11 +33,22 @@ from ._ops import Call
 from ._sharding import Plan
 
 _with_rule = functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+_Zero = jax.custom_derivatives.SymbolicZero
 
 
 def _none(x):
     """The tangent of a result that has none."""
     return np.zeros(x.shape, jax.dtypes.float0) if x.dtype == jnp.int32 else jnp.zeros_like(x)
+
+
+def _jvp(f, primals, tangents):
+    """f and its tangent; what does not move is a constant, and costs nothing."""
+    moving = [i for i, t in enumerate(tangents) if not isinstance(t, _Zero)]
+
+    def restricted(*xs):
+        return f(*(xs[moving.index(i)] if i in moving else x for i, x in enumerate(primals)))
+
+    return jax.jvp(restricted, [primals[i] for i in moving], [tangents[i] for i in moving])
 
 
 # ---- products of distributed matrices: rows in, rows out, inside the map ------------------------
@@ -68,21 +82,34 @@ def _product(plan: Plan, x, y):
     return functools.reduce(jnp.add, parts)
 
 
+def _spread(plan: Plan, rows):
+    """This rank's rows in their place, and zeros."""
+    whole = jnp.zeros((plan.lc * plan.ranks, *rows.shape[1:]), rows.dtype)
+    return jax.lax.dynamic_update_slice_in_dim(whole, rows, plan.group.rank() * plan.lc, axis=0)
+
+
+def _sum(plan: Plan, x):
+    return jax.lax.psum(x, plan.axes) if plan.axes else x
+
+
 def _share(plan: Plan, rows):
     """All rows on every rank, and known to be equal (of an all-gather JAX does not know that)."""
-    if plan.axes:
-        whole = jnp.zeros((plan.lc * plan.ranks, *rows.shape[1:]), rows.dtype)
-        first = plan.group.rank() * plan.lc
-        rows = jax.lax.psum(
-            jax.lax.dynamic_update_slice_in_dim(whole, rows, first, axis=0), plan.axes
-        )
-    return rows[: plan.n]
+    return _sum(plan, _spread(plan, rows))[: plan.n]
+
+
+def _triple(plan: Plan, c, h, d):
+    """C H D^H."""
+    return plan.turn(_product(plan, d, plan.turn(_product(plan, c, h))))
 
 
 def _sandwich(plan: Plan, c, h):
-    """C H C^H for a Hermitian H."""
-    c = _clean(plan, c)
-    return plan.turn(_product(plan, c, plan.turn(_product(plan, c, h))))
+    """C H C^H."""
+    return _triple(plan, c, h, c)
+
+
+def _sandwich_diagonal(plan: Plan, c, h):
+    """Diagonal of C H C^H for a Hermitian H, on every rank."""
+    return _share(plan, jnp.sum(jnp.real(_product(plan, c, h) * jnp.conj(c)), axis=1))
 
 
 def _on_rows(call: Call, f, *rows):
@@ -95,14 +122,23 @@ def _on_rows(call: Call, f, *rows):
 
 
 def _apply(call: Call, a, x):
-    """A x, laid out like x."""
-    plan, spec = call.plan, call.sides_spec
+    """(A + A^H) x / 2, laid out like x. A stays where it is."""
+    plan, spec, by_rows = call.plan, call.sides_spec, call.sides.rows
 
     def local(a, x):
-        if call.sides.rows:
-            x = plan.gather(x)
-        y = jnp.matmul(_hermitian(plan, a), x, precision="highest")
-        return y if call.sides.rows else _share(plan, y)
+        if by_rows and x.shape[1] > plan.lc:  # all of x would be more than a shard
+            return _product(plan, _hermitian(plan, a), _clean(plan, x))
+        a = _clean(plan, a)
+        own = _clean(plan, x) if by_rows else plan.take_rows(x)
+        rows = jnp.matmul(a, plan.gather(x) if by_rows else x, precision="highest")
+        part = jnp.matmul(jnp.conj(a.T), own, precision="highest")
+        part = jnp.pad(part, ((0, plan.lc * plan.ranks - plan.n), (0, 0)))
+        total = (_spread(plan, rows) + part) / 2
+        if not by_rows:
+            return _sum(plan, total)[: plan.n]
+        if not plan.axes:
+            return total
+        return jax.lax.psum_scatter(total, plan.axes, scatter_dimension=0, tiled=True)
 
     return plan.map(local, (plan.rows_spec, spec), spec)(a, x)
 
@@ -133,7 +169,7 @@ def posv(call: Call, a, b):
     return tuple(_ops.posv(call, a, b))
 
 
-@posv.defjvp
+@functools.partial(posv.defjvp, symbolic_zeros=True)
 def _posv_jvp(call, primals, tangents):
     with_factor = dataclasses.replace(call, keep=True)
     _, info, f = _ops.potrf(with_factor, jax.lax.stop_gradient(primals[0]))
@@ -141,7 +177,7 @@ def _posv_jvp(call, primals, tangents):
     def solve(a, b):
         return _solve(call, f, a, b)
 
-    x, dx = jax.jvp(solve, primals, tangents)
+    x, dx = _jvp(solve, primals, tangents)
     return (x, info, *call.last(f)), (dx, _none(info), *map(_none, call.last(f)))
 
 
@@ -166,13 +202,13 @@ def potrs(call: Call, f, b):
     return _ops.potrs(call, f, b)[0]
 
 
-@potrs.defjvp
+@functools.partial(potrs.defjvp, symbolic_zeros=True)
 def _potrs_jvp(call, primals, tangents):
     def solve(f, b):
         # f in the place of A: wrong as a value, which nobody asks for, and right as a derivative.
         return _solve(call, f, f, b)
 
-    return jax.jvp(solve, primals, tangents)
+    return _jvp(solve, primals, tangents)
 
 
 # ---- log det and inverse -------------------------------------------------------------------------
@@ -183,15 +219,18 @@ def _trace(call: Call, x, a):
     plan = call.plan
 
     def local(x, a):
-        total = jnp.sum(jnp.real(jnp.conj(_clean(plan, x)) * _clean(plan, a)))
-        return jax.lax.psum(total, plan.axes) if plan.axes else total
+        return _sum(plan, jnp.sum(jnp.real(jnp.conj(_clean(plan, x)) * _clean(plan, a))))
 
     return plan.map(local, (plan.rows_spec, plan.rows_spec), P())(x, a)
 
 
 def _minus_sandwich(call: Call, x, a):
     plan = call.plan
-    return _on_rows(call, lambda x, a: -_sandwich(plan, x, _hermitian(plan, a)), x, a)
+
+    def local(x, a):
+        return -_sandwich(plan, _clean(plan, x), _hermitian(plan, a))
+
+    return _on_rows(call, local, x, a)
 
 
 @_with_rule
@@ -256,6 +295,35 @@ def _poinv_jvp(call, primals, tangents):
     return (inverse, info), (_minus_sandwich(call, inverse, *tangents), _none(info))
 
 
+@_with_rule
+def diagonal_of_inverse(call: Call, f):
+    """Factor -> diagonal of the inverse."""
+    return _diagonal(call, potri(call, f))
+
+
+@diagonal_of_inverse.defjvp
+def _diagonal_of_inverse_jvp(call, primals, tangents):
+    plan = call.plan
+    inverse = potri(call, *primals)
+
+    def tangent(x, a):
+        return -_sandwich_diagonal(plan, _clean(plan, x), _hermitian(plan, a))
+
+    mapped = plan.map(tangent, (plan.rows_spec, plan.rows_spec), P(None))
+    return _diagonal(call, inverse), mapped(inverse, *tangents)
+
+
+def _diagonal(call: Call, rows):
+    """The diagonal of a Hermitian matrix, on every device."""
+    plan = call.plan
+
+    def local(rows):
+        row, col = plan.indices(rows)
+        return _share(plan, jnp.sum(jnp.where(row == col, jnp.real(rows), 0), axis=1))
+
+    return plan.map(local, (plan.rows_spec,), P(None))(rows)
+
+
 # ---- triangular factor ---------------------------------------------------------------------------
 
 
@@ -267,38 +335,44 @@ def cholesky(call: Call, a):
 
 @cholesky.defjvp
 def _cholesky_jvp(call, primals, tangents):
-    (a,), (da,) = primals, tangents
     plan = call.plan
-    u = cholesky(call, a)
-    low = _ops.turn(call, u)
-    # L^-H = A^-1 L, by the factor that is good for solving
-    by_rows = dataclasses.replace(call, sides=dataclasses.replace(call.sides, rows=True))
-    inverse, *_ = posv(by_rows, a, low)
+    u = cholesky(call, *primals)
 
-    def tangent(low, inverse, da):
-        m = _sandwich(plan, plan.turn(_clean(plan, inverse)), _hermitian(plan, da))
+    def tangent(u, x, da):
+        m = _sandwich(plan, plan.turn(_clean(plan, x)), _hermitian(plan, da))
         row, col = plan.indices(m)
         phi = jnp.where(row > col, m, jnp.where(row == col, m / 2, 0))
-        return plan.turn(_product(plan, _clean(plan, low), _clean(plan, phi)))
+        return plan.turn(_product(plan, plan.turn(u), _clean(plan, phi)))
 
-    return u, _on_rows(call, tangent, low, inverse, da)
+    return u, _on_rows(call, tangent, u, inverse_of_upper(call, u), *tangents)
+
+
+@_with_rule
+def inverse_of_upper(call: Call, u):
+    """U, as `cholesky` gives it -> U^-1."""
+    return _ops.inverse_of_upper(call, u)
+
+
+@inverse_of_upper.defjvp
+def _inverse_of_upper_jvp(call, primals, tangents):
+    plan = call.plan
+    inverse = inverse_of_upper(call, *primals)
+
+    def tangent(x, du):
+        x = _clean(plan, x)
+        return -_triple(plan, x, _clean(plan, du), plan.turn(x))
+
+    return inverse, _on_rows(call, tangent, inverse, *tangents)
 
 
 # ---- eigenproblems -------------------------------------------------------------------------------
-
-
-def _in_eigenbasis(plan: Plan, v, da):
-    """V^H A' V."""
-    return _sandwich(plan, plan.turn(_clean(plan, v)), _hermitian(plan, da))
 
 
 def _values_tangent(call: Call, v, da):
     plan = call.plan
 
     def local(v, da):
-        m = _in_eigenbasis(plan, v, da)
-        row, col = plan.indices(m)
-        return _share(plan, jnp.sum(jnp.where(row == col, jnp.real(m), 0), axis=1))
+        return _sandwich_diagonal(plan, plan.turn(_clean(plan, v)), _hermitian(plan, da))
 
     return plan.map(local, (plan.rows_spec, plan.rows_spec), P(None))(v, da)
 
@@ -307,12 +381,16 @@ def _vectors_tangent(call: Call, w, v, da):
     plan = call.plan
 
     def local(w, v, da):
-        m = _in_eigenbasis(plan, v, da)
+        v = _clean(plan, v)
+        m = _sandwich(plan, plan.turn(v), _hermitian(plan, da))
         row, col = plan.indices(m)
-        off = (row != col) & (row < plan.n)
-        gap = jnp.where(off, w - jnp.take(w, row, mode="clip"), 1)
-        fm = jnp.where(off, m, 0) / gap.astype(m.dtype)
-        return _product(plan, _clean(plan, v), fm)
+        gap = w - jnp.take(w, row, mode="clip")
+        mixing = (row != col) & (row < plan.n)
+        if call.gap_tol is not None:
+            mixing &= jnp.abs(gap) > call.gap_tol * jnp.max(jnp.abs(w))
+        # Twice where: 0 / 0 in what is not taken would be NaN in the reverse mode.
+        gap = jnp.where(mixing, gap, 1).astype(m.dtype)
+        return _product(plan, v, jnp.where(mixing, m, 0) / gap)
 
     rows = plan.rows_spec
     return plan.map(local, (P(None), rows, rows), rows)(w, v, da)

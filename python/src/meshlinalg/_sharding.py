@@ -492,7 +492,7 @@ def sides_of(a, b, plan: Plan):
     """(A and b of one type, or a real A and a complex b; how b lies)."""
     b = as_array(b, "b")
     if b.ndim not in (1, 2):
-        raise ValueError(f"b must have one or two dimensions, got shape {b.shape}")
+        raise ValueError(f"b must have one or more dimensions, got shape {b.shape}")
     if plan.kind == "shard":
         if b.shape[0] not in (plan.n, plan.lc):
             raise ValueError(

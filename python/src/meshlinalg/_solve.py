@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import functools
+
+import jax
 import jax.numpy as jnp
 
 from . import _ops, _options, _rules
@@ -23,6 +26,11 @@ def _info(call: Call, a):
 
 def solve_planned(a, b, plan: Plan, *, nb, fill, overwrite_a, overwrite_b, return_info):
     """`solve` for a matrix whose plan is made."""
+    if b.ndim > 2:  # a stack becomes columns
+        options = {"nb": nb, "fill": fill, "return_info": return_info}
+        kept = {"overwrite_a": False, "overwrite_b": False}
+        one = functools.partial(solve_planned, a, plan=plan, **options, **kept)
+        return jax.vmap(one, out_axes=(0, None) if return_info else 0)(b)
     a, b, sides = sides_of(a, b, plan)
     call = Call(plan, nb, fill, sides, keep=overwrite_a)
     if b.size > 0:
@@ -58,8 +66,8 @@ def solve(
       a: (n, n), float32, float64, complex64 or complex128: Hermitian, in full (see `lower`).
         Any sharding; ``P("x", None)`` and ``P(None, "x")`` are used as they lie, others are
         resharded inside the same program. Without a mesh: one device.
-      b: (n,) or (n, k): right-hand sides, sharded along rows or replicated. Promoted with `a`
-        to a common type.
+      b: (n,), (n, k) or a stack (..., n, k): right-hand sides, sharded along rows or
+        replicated. Promoted with `a` to a common type.
       assume_a: ``"pos"``, the only structure available.
       lower: None reads all of `a`. True or False reads only the lower or the upper triangle
         and completes the matrix from it (one transposition across the devices).

@@ -14,6 +14,8 @@ here are those of the function with the same name in `meshlinalg`.
 
 from __future__ import annotations
 
+import functools
+
 import jax.numpy as jnp
 
 from . import _options
@@ -138,9 +140,11 @@ def eigh(
     *,
     tile_size: int | None = None,
     return_info: bool = False,
+    gap_tol: float | None = None,
 ):
     """Eigenvalues, equal on all devices, and this device's rows of the eigenvectors."""
-    return _eigen(eigh_planned, a, axis_name, UPLO, symmetrize_input, tile_size, return_info)
+    routine = functools.partial(eigh_planned, gap_tol=_options.check_gap_tol(gap_tol))
+    return _eigen(routine, a, axis_name, UPLO, symmetrize_input, tile_size, return_info)
 
 
 def eigvalsh(
