@@ -41,9 +41,11 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   fake_library(fake_cuda libcuda.so.1 ${fake_dir} ${emu}/fake_cuda.c ${emu}/kernels.cpp)
   fake_library(fake_cublas libcublas.so.13 ${fake_dir} ${emu}/fake_cublas.c)
   fake_library(fake_cusolver libcusolver.so.12 ${fake_dir} ${emu}/fake_cusolver.c)
+  fake_library(fake_cusolvermg libcusolverMg.so.12 ${fake_dir} ${emu}/fake_cusolvermg.c)
   fake_library(fake_nvtx libnvtx3interop.so.1 ${fake_dir} ${emu}/fake_nvtx.c)
   target_link_libraries(fake_cublas PRIVATE fake_cuda)
   target_link_libraries(fake_cusolver PRIVATE fake_cuda)
+  target_link_libraries(fake_cusolvermg PRIVATE fake_cuda)
   set_source_files_properties(${emu}/kernels.cpp PROPERTIES OBJECT_DEPENDS
     "${kernel_unit};${kernel_sources};${kernel_headers}")
 
@@ -63,7 +65,7 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
     endif()
     target_include_directories(emu_${name} PRIVATE ${emu})
     target_link_libraries(emu_${name} PRIVATE mla_tests mla_objects)
-    add_dependencies(emu_${name} fake_cublas fake_cusolver fake_nvtx)
+    add_dependencies(emu_${name} fake_cublas fake_cusolver fake_cusolvermg fake_nvtx)
     list(APPEND names emu_${name})
   endforeach()
   # The sanitizers see as much in fewer cases, which take them ten times longer.
@@ -95,6 +97,20 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
            --n 3,35 --nb 0,7 --kind goe)
   add_test(NAME emu_lu COMMAND emu_tester getrf,gesv,geinv --device cuda --ranks 1,3 --n 1,35
            --nb 0,7 --kind general,zerocol:4,nangen:4)
+  # Vendor's engines, with a device for each rank.
+  set(mg --device cuda --engine cusolvermg --ordinals 0,1,2,3)
+  add_test(NAME emu_cusolvermg COMMAND emu_tester potrf,posv,poinv,potri,syevd,syevj ${mg}
+           --n 1,7,40 --nb 0,7 --ranks 1,2,3)
+  add_test(NAME emu_cusolvermg_sides COMMAND emu_tester posv ${mg} --n 30 --nb 4 --ranks 1,3
+           --nrhs 0,2,1600 --type s,z)
+  add_test(NAME emu_cusolvermg_copies COMMAND emu_tester posv ${mg} --n 30 --nb 4 --ranks 3,4
+           --nrhs 2,1600 --type d,c --rhs replicated)
+  add_test(NAME emu_cusolvermg_nan COMMAND emu_tester potrf,poinv,posv ${mg} --n 30 --nb 4
+           --ranks 1,3 --kind indef:0,indef:-2,nan:0,nan:10 --order natural)
+  add_test(NAME emu_cusolvermg_eigen COMMAND emu_tester syevd ${mg} --n 30 --nb 4 --ranks 1,3
+           --kind nan:-1,zero,graded)
+  set_tests_properties(emu_cusolvermg emu_cusolvermg_sides emu_cusolvermg_copies emu_cusolvermg_nan
+    emu_cusolvermg_eigen PROPERTIES TIMEOUT 900 ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   set_tests_properties(emu_unit_backend emu_unit_trd emu_unit_he2hb emu_unit_hb2st
     emu_unit_stedc emu_unit_qr emu_tester emu_kernel emu_syevd emu_split emu_split_low emu_lu
     PROPERTIES TIMEOUT 900

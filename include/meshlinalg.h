@@ -103,6 +103,17 @@ typedef enum mla_rhs { MLA_RHS_ROWS = 0, MLA_RHS_REPLICATED = 1 } mla_rhs_t;
 /* op(B): B, its transpose, its conjugate transpose. */
 typedef enum mla_op { MLA_N = 0, MLA_T = 1, MLA_C = 2 } mla_op_t;
 
+/* Who runs a whole routine. AUTO: whichever is known to be fastest. NATIVE: the library's own
+ * algorithms (on one GPU and a small matrix: one call of cuSOLVER). CUSOLVERMG: NVIDIA's library
+ * for the GPUs of one process, at most 16, one rank a GPU; ranks are threads, and one of them
+ * drives all GPUs while the others wait on the host, as long as that takes. A factor is good for
+ * the engine that made it. */
+typedef enum mla_engine {
+    MLA_ENGINE_AUTO = 0,
+    MLA_ENGINE_NATIVE = 1,
+    MLA_ENGINE_CUSOLVERMG = 2
+} mla_engine_t;
+
 /* ---- communicator: how P ranks reach one another --------------------------------------- */
 
 typedef struct mla_comm mla_comm_t;
@@ -157,12 +168,14 @@ typedef struct mla_context_options {
     mla_comm_t *comm;    /* borrowed; NULL for a single rank */
     mla_alloc_fn alloc;  /* NULL: the backend's own */
     mla_free_fn free;
-    void *user; /* first argument of alloc and free */
+    void *user;          /* first argument of alloc and free */
+    mla_engine_t engine; /* equal on all ranks */
 } mla_context_options_t;
 
-#define MLA_CONTEXT_OPTIONS_INIT                                                 \
-    {                                                                            \
-        sizeof(mla_context_options_t), MLA_HOST, 0, NULL, NULL, NULL, NULL, NULL \
+#define MLA_CONTEXT_OPTIONS_INIT                                                  \
+    {                                                                             \
+        sizeof(mla_context_options_t), MLA_HOST, 0, NULL, NULL, NULL, NULL, NULL, \
+            MLA_ENGINE_AUTO                                                       \
     }
 
 MLA_API MLA_NODISCARD mla_status_t mla_context_create(const mla_context_options_t *options,

@@ -16,6 +16,8 @@ struct mla_context {
     mlai_backend_t *be;
     mla_comm_t *comm; /* never NULL: a context without one gets a communicator of one rank */
     bool owns_comm;
+    int ordinal;                      /* of its CUDA device */
+    const struct mlai_engine *engine; /* engine/engine.h: who runs whole routines */
     bool told; /* the other ranks know already of the failure that this rank returns */
     mlai_error_t err;
 };
@@ -65,6 +67,12 @@ mla_status_t mlai_reserve(mla_context_t *x, size_t bytes, size_t window, void **
                           void **base);
 void mlai_release(mla_context_t *x, void *work);
 
+/* *most := the largest |re| or |im| of an element of this matrix, on the host, equal on all
+ * ranks; NaN or Inf where there is one. `scratch`: a double of device memory; base: P doubles of
+ * the window; all: P doubles of the host. Waits. */
+mla_status_t mlai_norm_max(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                           const void *a, double *scratch, void *base, double *all, double *most);
+
 /* value := sum of one double per rank, in rank order, through P doubles of the window. */
 mla_status_t mlai_sum_reduce(mla_context_t *x, mlai_stream_t st, void *base, size_t off,
                              double *value);
@@ -80,6 +88,15 @@ typedef struct mlai_space {
 mlai_space_t mlai_potrf_space(const mla_desc_t *desc, const mlai_dist_t *d);
 mla_status_t mlai_potrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
                         double *logdet, int32_t *info);
+
+/* log det B = 2 sum log l_jj from the factor, over the own diagonal tiles and then over the ranks
+ * (P doubles of the window from `off`); NaN if *info is not 0. */
+mla_status_t mlai_potrf_logdet(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                               const void *a, const int32_t *info, void *base, size_t off,
+                               double *logdet);
+/* Zeros above the diagonal: natural order hands out L itself. */
+mla_status_t mlai_clear_upper(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                              void *a);
 
 mlai_space_t mlai_potrs_space(const mla_desc_t *desc, const mlai_dist_t *d, mla_rhs_t rhs,
                               int64_t nrhs);
@@ -196,6 +213,10 @@ mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, int6
                               bool vectors);
 mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
                         int64_t kd, void *a, void *w, void *z, int32_t *info);
+
+/* B := 2^-e B if its largest element `most` is far from 1; *exponent = e, else 0. */
+mla_status_t mlai_syevd_scale(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                              double most, void *a, int *exponent);
 
 /* The same by the vendor's routine for the whole matrix: one rank, a table that has `syevd`. */
 mla_status_t mlai_syevd_whole(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,

@@ -2,6 +2,8 @@
  * src/algo/collective.c: what every routine does around its loop: scratch and window on all
  * ranks or on none, and the reduction of one number per rank. Sums are formed in rank order, so
  * results are bitwise equal on all ranks. */
+#include <math.h>
+
 #include "algo/algo.h"
 
 mla_status_t mlai_agree(mla_context_t *x, mla_status_t mine)
@@ -49,4 +51,20 @@ mla_status_t mlai_sum_reduce(mla_context_t *x, mlai_stream_t st, void *base, siz
     MLAI_TRY(gather_item(x, st, base, off, sizeof *value, value));
     return MLAI_BE(x, sum_blocks, st, MLA_FLOAT64, 1, 1, x->comm->nranks, (char *)base + off, 1,
                    1, value, 1);
+}
+
+mla_status_t mlai_norm_max(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                           const void *a, double *scratch, void *base, double *all, double *most)
+{
+    mlai_stream_t st = mlai_stream(x, MLAI_STREAM_MAIN);
+    MLAI_TRY(MLAI_BE(x, zero, st, scratch, sizeof *scratch));
+    MLAI_TRY(MLAI_BE(x, norm_max, st, desc->dtype, desc->n, mlai_dist_cols(d, x->comm->rank), a,
+                     desc->ld, scratch));
+    MLAI_TRY(gather_item(x, st, base, 0, sizeof *scratch, scratch));
+    MLAI_TRY(MLAI_BE(x, to_host, st, all, base, (size_t)d->nranks * sizeof *all));
+    MLAI_TRY(MLAI_BE(x, sync, st));
+    *most = 0;
+    for (int q = 0; q < d->nranks; q++)
+        if (!(all[q] <= *most) && !isnan(*most)) *most = all[q];
+    return MLA_OK;
 }

@@ -195,37 +195,39 @@ static mla_status_t potrf_loop(potrf_t *f)
     return mlai_after(x, f->main, f->comm, EV_DONE);
 }
 
-/* log det B = 2 sum log l_jj, over the own diagonal tiles and then over the ranks. */
-static mla_status_t log_det(potrf_t *f, void *base, size_t off, double *logdet)
+mla_status_t mlai_potrf_logdet(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                               const void *a, const int32_t *info, void *base, size_t off,
+                               double *logdet)
 {
-    mla_context_t *x = f->x;
     int p = x->comm->rank;
-    MLAI_TRY(MLAI_BE(x, zero, f->main, logdet, sizeof *logdet));
-    for (int64_t s = 0; s < f->d->slots; s++) {
-        int64_t t = mlai_dist_tile(f->d, p, s);
+    mlai_stream_t st = mlai_stream(x, MLAI_STREAM_MAIN);
+    MLAI_TRY(MLAI_BE(x, zero, st, logdet, sizeof *logdet));
+    for (int64_t s = 0; s < d->slots; s++) {
+        int64_t t = mlai_dist_tile(d, p, s);
         const void *diag =
-            mlai_at(f->a, f->dt, f->ld, mlai_dist_off(f->d, t), mlai_dist_local(f->d, t));
-        int64_t width = mlai_dist_width(f->d, t);
+            mlai_at(a, desc->dtype, desc->ld, mlai_dist_off(d, t), mlai_dist_local(d, t));
+        int64_t width = mlai_dist_width(d, t);
         for (int twice = 0; twice < 2; twice++)
-            MLAI_TRY(MLAI_BE(x, log_diag, f->main, f->dt, width, diag, f->ld, logdet));
+            MLAI_TRY(MLAI_BE(x, log_diag, st, desc->dtype, width, diag, desc->ld, logdet));
     }
-    MLAI_TRY(mlai_sum_reduce(x, f->main, base, off, logdet));
-    return MLAI_BE(x, nan_if, f->main, MLA_FLOAT64, f->info, 1, 1, logdet, 1);
+    MLAI_TRY(mlai_sum_reduce(x, st, base, off, logdet));
+    return MLAI_BE(x, nan_if, st, MLA_FLOAT64, info, 1, 1, logdet, 1);
 }
 
-/* Natural order hands out L itself: zeros above the diagonal. */
-static mla_status_t clear_upper(potrf_t *f)
+mla_status_t mlai_clear_upper(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                              void *a)
 {
-    int p = f->x->comm->rank;
-    for (int64_t s = 0; s < f->d->slots; s++) {
-        int64_t t = mlai_dist_tile(f->d, p, s), width = mlai_dist_width(f->d, t);
-        int64_t row = mlai_dist_off(f->d, t), jl = mlai_dist_local(f->d, t);
+    int p = x->comm->rank;
+    mlai_stream_t st = mlai_stream(x, MLAI_STREAM_MAIN);
+    for (int64_t s = 0; s < d->slots; s++) {
+        int64_t t = mlai_dist_tile(d, p, s), width = mlai_dist_width(d, t);
+        int64_t row = mlai_dist_off(d, t), jl = mlai_dist_local(d, t);
         if (width == 0) continue;
-        MLAI_TRY(MLAI_BE(f->x, laset, f->main, f->dt, MLAI_FULL, row, width, 0.0, 0.0,
-                         mlai_at(f->a, f->dt, f->ld, 0, jl), f->ld));
+        MLAI_TRY(MLAI_BE(x, laset, st, desc->dtype, MLAI_FULL, row, width, 0.0, 0.0,
+                         mlai_at(a, desc->dtype, desc->ld, 0, jl), desc->ld));
         if (width > 1)
-            MLAI_TRY(MLAI_BE(f->x, laset, f->main, f->dt, MLAI_UPPER, width - 1, width - 1, 0.0,
-                             0.0, mlai_at(f->a, f->dt, f->ld, row, jl + 1), f->ld));
+            MLAI_TRY(MLAI_BE(x, laset, st, desc->dtype, MLAI_UPPER, width - 1, width - 1, 0.0,
+                             0.0, mlai_at(a, desc->dtype, desc->ld, row, jl + 1), desc->ld));
     }
     return MLA_OK;
 }
@@ -264,8 +266,9 @@ mla_status_t mlai_potrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
     // Before there are panels their place is scratch.
     MLAI_TRY_GOTO(st, mlai_permute(x, desc, d, true, a, base, wcols), done);
     MLAI_TRY_GOTO(st, potrf_loop(&f), done);
-    if (logdet) MLAI_TRY_GOTO(st, log_det(&f, base, 2 * each, logdet), done);
-    if (d->order == MLA_NATURAL) MLAI_TRY_GOTO(st, clear_upper(&f), done);
+    if (logdet)
+        MLAI_TRY_GOTO(st, mlai_potrf_logdet(x, desc, d, a, info, base, 2 * each, logdet), done);
+    if (d->order == MLA_NATURAL) MLAI_TRY_GOTO(st, mlai_clear_upper(x, desc, d, a), done);
     st = MLAI_BE(x, nan_if, f.main, f.dt, info, f.n, mlai_dist_cols(d, x->comm->rank), a, f.ld);
 done:
     mlai_release(x, work);

@@ -113,34 +113,24 @@ mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, int6
     return s;
 }
 
-/* Largest element of B, on the host, equal on all ranks; NaN or Inf where B has one. */
-static mla_status_t norm(syevd_t *f, double *most)
-{
-    mla_context_t *x = f->x;
-    double *mine = (double *)f->norm, *all = f->off;
-    size_t each = sizeof *mine, at = (size_t)x->comm->rank * each;
-    MLAI_TRY(MLAI_BE(x, zero, f->st, mine, each));
-    MLAI_TRY(MLAI_BE(x, norm_max, f->st, f->dt, f->n, mlai_dist_cols(f->d, x->comm->rank), f->a,
-                     f->desc->ld, mine));
-    MLAI_TRY(MLAI_BE(x, copy, f->st, (char *)f->base + at, mine, each));
-    MLAI_TRY(MLAI_COMM(x, allgather, f->st, at, 0, each));
-    MLAI_TRY(MLAI_BE(x, to_host, f->st, all, f->base, (size_t)f->d->nranks * each));
-    MLAI_TRY(MLAI_BE(x, sync, f->st));
-    *most = 0;
-    for (int q = 0; q < f->d->nranks; q++)
-        if (!(all[q] <= *most) && !isnan(*most)) *most = all[q];
-    return MLA_OK;
-}
-
-/* B := 2^-e B if its largest element is far from 1. */
-static mla_status_t scale(syevd_t *f, double most)
+mla_status_t mlai_syevd_scale(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                              double most, void *a, int *exponent)
 {
     int e = 0;
     (void)frexp(most, &e);
-    f->exponent = abs(e) <= FAR ? 0 : (int)mlai_max(-MOST, mlai_min(e, MOST));
-    if (f->exponent == 0) return MLA_OK;
-    return MLAI_BE(f->x, lascl, f->st, f->dt, f->n, mlai_dist_cols(f->d, f->x->comm->rank),
-                   ldexp(1, -f->exponent), f->a, f->desc->ld);
+    *exponent = abs(e) <= FAR ? 0 : (int)mlai_max(-MOST, mlai_min(e, MOST));
+    if (*exponent == 0) return MLA_OK;
+    return MLAI_BE(x, lascl, mlai_stream(x, MLAI_STREAM_MAIN), desc->dtype, desc->n,
+                   mlai_dist_cols(d, x->comm->rank), ldexp(1, -*exponent), a, desc->ld);
+}
+
+/* Largest element of B; then B is scaled. */
+static mla_status_t norm_and_scale(syevd_t *f, double *most)
+{
+    MLAI_TRY(mlai_norm_max(f->x, f->desc, f->d, f->a, (double *)(void *)f->norm, f->base, f->off,
+                           most));
+    if (!isfinite(*most)) return MLA_OK;
+    return mlai_syevd_scale(f->x, f->desc, f->d, *most, f->a, &f->exponent);
 }
 
 /* Eigenvalues to the device, in the real type; off is free now. */
@@ -243,9 +233,8 @@ static mla_status_t solve(syevd_t *f)
     mla_context_t *x = f->x;
     int32_t info = 0;
     double most;
-    MLAI_TRY(norm(f, &most));
+    MLAI_TRY(norm_and_scale(f, &most));
     if (!isfinite(most)) return store_info(f, 1);
-    MLAI_TRY(scale(f, most));
     MLAI_TRY(mlai_permute(x, f->desc, f->d, true, f->a, f->work, permute_cols(f->d)));
     MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
     MLAI_TRY(mlai_tridiag(x, f->desc, f->d, f->kd, f->z != NULL, f->a, f->kept, f->diag, f->off,
@@ -316,9 +305,8 @@ static mla_status_t solve_whole(syevd_t *f)
 {
     mla_context_t *x = f->x;
     double most;
-    MLAI_TRY(norm(f, &most));
+    MLAI_TRY(norm_and_scale(f, &most));
     if (!isfinite(most)) return store_info(f, 1);
-    MLAI_TRY(scale(f, most));
     MLAI_TRY(
         MLAI_BE(x, syevd, f->st, f->dt, f->z != NULL, f->n, f->a, f->desc->ld, f->w, f->info));
     if (f->exponent != 0)

@@ -5,6 +5,7 @@
 #define MLAI_API_H
 
 #include "algo/algo.h"
+#include "engine/engine.h"
 
 /* Fills lc, ld and nb of *out and the map, or says what is wrong with `desc`. The outcome
  * depends on arguments that are equal on all ranks. */

@@ -63,12 +63,17 @@ mla_status_t mla_context_create(const mla_context_options_t *options, mla_contex
                          options->comm->ops->device == MLA_HOST ? "host" : "CUDA",
                          options->device == MLA_HOST ? "the host" : "CUDA");
 
+    const mlai_engine_t *engine;
+    MLAI_TRY(mlai_engine_find(options->engine, options->device, &engine, err));
+
     mla_context_t *x = calloc(1, sizeof *x);
     if (!x) return mlai_fail(err, MLA_NOMEM, "out of host memory for a context");
     mla_status_t st = options->device == MLA_HOST
                           ? mlai_backend_create_host(options, &x->err, &x->be)
                           : mlai_backend_create_cuda(options, &x->err, &x->be);
     if (st != MLA_OK) goto fail;
+    x->engine = engine;
+    x->ordinal = options->ordinal;
     x->comm = options->comm;
     if (!x->comm) {
         mlai_self_memory_t memory = {x->be, self_alloc, self_free, self_copy};
@@ -165,7 +170,9 @@ mla_status_t mlai_begin(mla_context_t *ctx, const mla_desc_t *desc, mla_desc_t *
     if (!ctx) return no_context();
     ctx->err = (mlai_error_t){.status = MLA_OK};
     ctx->told = false;
-    return mlai_complete(desc, ctx->comm->nranks, ctx->be->ops->device, full, dist, &ctx->err);
+    MLAI_TRY(mlai_complete(desc, ctx->comm->nranks, ctx->be->ops->device, full, dist, &ctx->err));
+    if (ctx->engine->fit) ctx->engine->fit(full, dist, desc->nb);
+    return MLA_OK;
 }
 
 mla_status_t mlai_end(mla_context_t *ctx, mla_status_t st)

@@ -16,7 +16,8 @@ static mla_status_t check(mla_context_t *ctx, const mla_desc_t *full, const mlai
 /* One rank, and the vendor's routine for the whole matrix is faster. */
 static bool is_small(const mla_context_t *ctx, const mla_desc_t *full)
 {
-    return ctx->comm->nranks == 1 && ctx->be->ops->syevd && full->n <= mlai_syevd_whole_limit();
+    return ctx->engine == &mlai_engine_native && ctx->comm->nranks == 1 && ctx->be->ops->syevd &&
+           full->n <= mlai_syevd_whole_limit();
 }
 
 mla_status_t mla_syevd(mla_context_t *ctx, const mla_desc_t *desc, void *a, void *w, void *z,
@@ -33,7 +34,7 @@ mla_status_t mla_syevd(mla_context_t *ctx, const mla_desc_t *desc, void *a, void
     else if (st == MLA_OK && is_small(ctx, &full))
         st = mlai_syevd_whole(ctx, &full, &d, a, w, z, info);
     else if (st == MLA_OK)
-        st = mlai_syevd(ctx, &full, &d, mlai_syevd_band(full.n, ctx->be->ops->device), a, w, z,
-                        info);
+        st = ctx->engine->syevd(ctx, &full, &d, mlai_syevd_band(full.n, ctx->be->ops->device), a,
+                                w, z, info);
     return mlai_end(ctx, st);
 }

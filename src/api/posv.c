@@ -17,7 +17,7 @@ mla_status_t mla_potrf(mla_context_t *ctx, const mla_desc_t *desc, void *a, doub
     mlai_call_t f = {.a = a, .has_info = true, .logdet = logdet, .info = info};
     MLAI_TRY(mlai_call_begin(ctx, desc, &f));
     if (f.d.n == 0) return mlai_end(ctx, empty_result(ctx, &f));
-    return mlai_end(ctx, mlai_potrf(ctx, &f.desc, &f.d, a, logdet, info));
+    return mlai_end(ctx, ctx->engine->potrf(ctx, &f.desc, &f.d, a, logdet, info));
 }
 
 mla_status_t mla_potrs(mla_context_t *ctx, const mla_desc_t *desc, const void *a, mla_rhs_t rhs,
@@ -26,7 +26,7 @@ mla_status_t mla_potrs(mla_context_t *ctx, const mla_desc_t *desc, const void *a
     mlai_call_t f = {.a = a, .has_rhs = true, .rhs = rhs, .nrhs = nrhs, .c = c, .ldc = ldc};
     MLAI_TRY(mlai_call_begin(ctx, desc, &f));
     if (f.d.n == 0 || nrhs == 0) return MLA_OK;
-    return mlai_end(ctx, mlai_potrs(ctx, &f.desc, &f.d, a, rhs, nrhs, c, ldc));
+    return mlai_end(ctx, ctx->engine->potrs(ctx, &f.desc, &f.d, a, rhs, nrhs, c, ldc));
 }
 
 mla_status_t mla_posv(mla_context_t *ctx, const mla_desc_t *desc, void *a, mla_rhs_t rhs,
@@ -43,8 +43,9 @@ mla_status_t mla_posv(mla_context_t *ctx, const mla_desc_t *desc, void *a, mla_r
                      .ldc = ldc};
     MLAI_TRY(mlai_call_begin(ctx, desc, &f));
     if (f.d.n == 0) return mlai_end(ctx, empty_result(ctx, &f));
-    mla_status_t st = mlai_potrf(ctx, &f.desc, &f.d, a, logdet, info);
-    if (st == MLA_OK && nrhs > 0) st = mlai_potrs(ctx, &f.desc, &f.d, a, rhs, nrhs, c, ldc);
+    mla_status_t st = ctx->engine->potrf(ctx, &f.desc, &f.d, a, logdet, info);
+    if (st == MLA_OK && nrhs > 0)
+        st = ctx->engine->potrs(ctx, &f.desc, &f.d, a, rhs, nrhs, c, ldc);
     return mlai_end(ctx, st);
 }
 
@@ -53,7 +54,7 @@ mla_status_t mla_potri(mla_context_t *ctx, const mla_desc_t *desc, void *a)
     mlai_call_t f = {.a = a};
     MLAI_TRY(mlai_call_begin(ctx, desc, &f));
     if (f.d.n == 0) return MLA_OK;
-    return mlai_end(ctx, mlai_potri(ctx, &f.desc, &f.d, a));
+    return mlai_end(ctx, ctx->engine->potri(ctx, &f.desc, &f.d, a));
 }
 
 mla_status_t mla_poinv(mla_context_t *ctx, const mla_desc_t *desc, void *a, double *logdet,
@@ -62,5 +63,5 @@ mla_status_t mla_poinv(mla_context_t *ctx, const mla_desc_t *desc, void *a, doub
     mlai_call_t f = {.a = a, .has_info = true, .logdet = logdet, .info = info};
     MLAI_TRY(mlai_call_begin(ctx, desc, &f));
     if (f.d.n == 0) return mlai_end(ctx, empty_result(ctx, &f));
-    return mlai_end(ctx, mlai_poinv(ctx, &f.desc, &f.d, a, logdet, info));
+    return mlai_end(ctx, ctx->engine->poinv(ctx, &f.desc, &f.d, a, logdet, info));
 }

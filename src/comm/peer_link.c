@@ -13,35 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "core/process.h"
 #include "core/size.h"
-
-/* ---- which process ----------------------------------------------------------------------- */
-
-typedef struct process {
-    int64_t pid;
-    unsigned char random[16]; /* pids are not unique between pid name spaces */
-} process_t;
-
-static process_t this_process;
-static pthread_once_t process_once = PTHREAD_ONCE_INIT;
-
-static void name_process(void)
-{
-    if (getrandom(this_process.random, sizeof this_process.random, 0) < 0)
-        memset(this_process.random, 0, sizeof this_process.random);
-}
-
-static process_t process_name(void)
-{
-    pthread_once(&process_once, name_process);
-    process_t name = this_process;
-    name.pid = getpid();
-    return name;
-}
 
 /* ---- agreement --------------------------------------------------------------------------- */
 
@@ -64,7 +39,7 @@ static mla_status_t share(mlai_peer_t *p, mla_status_t mine, mlai_error_t *err)
 /* ---- who is where ------------------------------------------------------------------------ */
 
 typedef struct card {
-    process_t process;
+    mlai_process_t process;
     int ordinal;
     CUuuid uuid;
     CUcontext context;
@@ -76,7 +51,7 @@ static mla_status_t open_device(mlai_peer_t *p, card_t *card, mlai_error_t *err)
     MLAI_TRY(MLAI_PEER_CU(p, err, cuDeviceGet, &p->device, p->ordinal));
     MLAI_TRY(MLAI_PEER_CU(p, err, cuDevicePrimaryCtxRetain, &p->context, p->device));
     MLAI_TRY(MLAI_PEER_CU(p, err, cuDeviceGetUuid_v2, &card->uuid, p->device));
-    card->process = process_name();
+    card->process = mlai_this_process();
     card->ordinal = p->ordinal;
     card->context = p->context;
     return MLA_OK;
@@ -136,7 +111,7 @@ static mla_status_t meet_ranks(mlai_peer_t *p, mlai_error_t *err)
     MLAI_TRY(mlai_board_meet(&p->board, &mine, sizeof mine, err));
     for (int q = 0; q < p->base.nranks; q++) {
         const card_t *card = mlai_board_note(&p->board, q);
-        p->of[q].local = memcmp(&card->process, &mine.process, sizeof mine.process) == 0;
+        p->of[q].local = mlai_same_process(&card->process, &mine.process);
         p->of[q].ordinal = card->ordinal;
         p->of[q].uuid = card->uuid;
         p->of[q].context = card->context;

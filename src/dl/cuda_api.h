@@ -31,6 +31,7 @@
     XX(CUresult, cuDevicePrimaryCtxRetain, (CUcontext *context, CUdevice device))                \
     XX(CUresult, cuDevicePrimaryCtxRelease_v2, (CUdevice device))                                \
     XX(CUresult, cuCtxGetCurrent, (CUcontext *context))                                          \
+    XX(CUresult, cuCtxSynchronize, (void))                                                       \
     XX(CUresult, cuCtxPushCurrent_v2, (CUcontext context))                                       \
     XX(CUresult, cuCtxPopCurrent_v2, (CUcontext *context))                                       \
     XX(CUresult, cuCtxEnablePeerAccess, (CUcontext peer, unsigned int flags))                    \

@@ -7,7 +7,8 @@
  *            --n 1,7,100:400:100 --nb 0,16 --ranks 1,2,3,4 --kind rand,cond:1e4 --nrhs 1,5
  *            --rhs rows|replicated --op n|t|c --pad 0
  *            --lc 0 --order cyclic|natural --device host|cuda --ordinals 0,1
- *            --comm threads|shm|peer|self --precision full|high|low --repeat 3 --check y|n
+ *            --comm threads|shm|peer|self --engine native|cusolvermg
+ *            --precision full|high|low --repeat 3 --check y|n
  *            --tol 10 --json
  *
  * `syevj` is syevd without vectors; potri is potrf and potri. Ranks are threads; on CUDA rank p
@@ -110,6 +111,18 @@ static void split(char *text, const char *at, list_t *out)
         out->item[out->count++] = s;
 }
 
+static const char *const engine_names[] = {"auto", "native", "cusolvermg"};
+
+static bool find_engine(const char *name, mla_engine_t *engine)
+{
+    for (int k = 0; k < (int)(sizeof engine_names / sizeof *engine_names); k++)
+        if (!strcmp(name, engine_names[k])) {
+            *engine = (mla_engine_t)k;
+            return true;
+        }
+    return false;
+}
+
 /* Options with one value. Returns false for an unknown one. */
 static bool set_value(sweep_t *s, const char *name, const char *v)
 {
@@ -138,6 +151,8 @@ static bool set_value(sweep_t *s, const char *name, const char *v)
         c->device = v[0] == 'c' ? MLA_CUDA : MLA_HOST;
     else if (!strcmp(name, "--comm"))
         c->comm = v;
+    else if (!strcmp(name, "--engine"))
+        return find_engine(v, &c->engine);
     else
         return false;
     return true;
@@ -221,14 +236,15 @@ static void print(const config_t *c, const outcome_t *out, bool json)
         json
             ? "{\"routine\": \"%s\", \"type\": \"%c\", \"n\": %lld, \"nb\": %lld, \"ranks\": %d, "
               "\"nrhs\": %lld, \"kind\": \"%s\", \"device\": \"%s\", \"comm\": \"%s\", "
-              "\"order\": \"%s\", \"seconds\": %.6g, \"gflops\": %.5g, \"residual\": %.3g, "
+              "\"engine\": \"%s\", \"order\": \"%s\", \"seconds\": %.6g, \"gflops\": %.5g, "
+              "\"residual\": %.3g, "
               "\"ok\": %s}\n"
-            : "%s %c n=%lld nb=%lld ranks=%d nrhs=%lld %s %s %s %s: %.3g s %.1f GF/s residual "
+            : "%s %c n=%lld nb=%lld ranks=%d nrhs=%lld %s %s %s %s %s: %.3g s %.1f GF/s residual "
               "%.3g %s\n";
     if (!json) printf("%s ", out->ok ? "ok  " : "FAIL");
     printf(format, routine_names[c->routine], "sdcz"[c->dt], (long long)c -> n,
            (long long)c -> nb, c -> nranks, (long long)c -> nrhs, c -> kind,
-           c -> device == MLA_HOST ? "host" : "cuda", c->comm,
+           c -> device == MLA_HOST ? "host" : "cuda", c->comm, engine_names[c->engine],
            c->order == MLA_NATURAL ? "natural" : "cyclic", out->seconds, rate, out->residual,
            !json     ? out->why
            : out->ok ? "true"

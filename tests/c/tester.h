@@ -24,13 +24,14 @@ enum { MAX_RANKS = CHECK_RANKS };
 
 typedef struct config {
     routine_t routine;
-    const char *kind, *comm; /* comm: "threads", "shm", "peer" */
+    const char *kind, *comm; /* comm: "threads", "shm", "peer", "self" */
     mla_dtype_t dt;
     mla_order_t order;
     mla_device_t device;
     mla_rhs_t rhs;
     mla_precision_t precision;
     mla_op_t op;                  /* of GESV */
+    mla_engine_t engine;
     int64_t n, nb, nrhs, pad, lc; /* lc: 0, or at least ceil(n / nranks) */
     int nranks, repeat;
     int ordinal_count, ordinal[MAX_RANKS]; /* devices of the ranks, in turn */

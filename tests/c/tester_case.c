@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "algo/algo.h"
+#include "engine/engine.h"
 #include "tester.h"
 
 /* What the ranks share. */
@@ -438,6 +438,7 @@ static void *rank_main(void *arg)
     mla_context_options_t opt = MLA_CONTEXT_OPTIONS_INIT;
     opt.device = cfg->device;
     opt.ordinal = cfg->ordinal_count ? cfg->ordinal[r->p % cfg->ordinal_count] : 0;
+    opt.engine = cfg->engine;
     mla_status_t st = connect(r, opt.ordinal);
     opt.comm = run->comm[r->p];
     if (st == MLA_OK) st = mla_context_create(&opt, &r->x);
@@ -480,6 +481,9 @@ static void prepare(run_t *run, const config_t *cfg, gen_t *gen)
     run->check.gen = gen;
     run->check.d = mlai_dist(cfg->n, run->desc.lc, mlai_min(run->desc.nb, run->desc.lc),
                              cfg->nranks, cfg->order);
+    const mlai_engine_t *engine;
+    if (mlai_engine_find(cfg->engine, cfg->device, &engine, NULL) == MLA_OK && engine->fit)
+        engine->fit(&run->desc, &run->check.d, run->desc.nb);
     run->check.ld = run->desc.ld;
     run->check.meet = &run->meet;
     snprintf(run->name, sizeof run->name, "tester-%ld-%d", (long)getpid(), count++);

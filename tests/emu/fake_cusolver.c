@@ -8,6 +8,7 @@
 
 #include "dl/cuda_api.h"
 #include "fake_cuda.h"
+#include "fake_eigen.h"
 #include "fake_math.h"
 
 #define VALUE(name, value) name = (value),
@@ -216,83 +217,14 @@ cusolverStatus_t cusolverDnXgetrf(cusolverDnHandle_t handle, cusolverDnParams_t 
     return CUSOLVER_STATUS_SUCCESS;
 }
 
-/* ---- eigenproblem: cyclic Jacobi
+/* ---- eigenproblem
  * ----------------------------------------------------------------- */
-
-/* Rotates rows and columns p, q of the Hermitian h so that h_pq = 0, and the columns of v. */
-static void rotate(int64_t n, fake_z *h, fake_z *v, int64_t p, int64_t q)
-{
-    fake_z off = h[p + q * n];
-    double size = cabs(off), a = creal(h[p + p * n]), b = creal(h[q + q * n]);
-    if (size == 0) return;
-    double theta = (b - a) / (2 * size);
-    double t = (theta >= 0 ? 1 : -1) / (fabs(theta) + sqrt(theta * theta + 1));
-    double c = 1 / sqrt(t * t + 1);
-    fake_z s = t * c * off / size;
-    for (int64_t i = 0; i < n; i++) {
-        fake_z x = h[i + p * n], y = h[i + q * n];
-        h[i + p * n] = c * x - conj(s) * y;
-        h[i + q * n] = s * x + c * y;
-        x = v[i + p * n], y = v[i + q * n];
-        v[i + p * n] = c * x - conj(s) * y;
-        v[i + q * n] = s * x + c * y;
-    }
-    for (int64_t j = 0; j < n; j++) {
-        fake_z x = h[p + j * n], y = h[q + j * n];
-        h[p + j * n] = c * x - s * y;
-        h[q + j * n] = conj(s) * x + c * y;
-    }
-}
-
-/* The eigenvalue number r in ascending order is that of column order[r]. */
-static void sort(int64_t n, const fake_z *h, int64_t *order)
-{
-    for (int64_t r = 0; r < n; r++) {
-        int64_t k = r;
-        for (; k > 0 && creal(h[order[k - 1] * (n + 1)]) > creal(h[r * (n + 1)]); k--)
-            order[k] = order[k - 1];
-        order[k] = r;
-    }
-}
 
 static void run_syevd(void *args)
 {
-    enum { SWEEPS = 40 };
     const job_t *p = args;
-    int64_t n = p->n;
-    size_t elements = (size_t)(n * n);
-    fake_z *h = malloc(elements * sizeof *h), *v = calloc(elements, sizeof *v);
-    int64_t *order = malloc((size_t)n * sizeof *order);
     memset(p->work, 0x55, p->bytes);
-    for (int64_t j = 0; j < n; j++) {
-        for (int64_t i = j; i < n; i++) {
-            h[i + j * n] = fake_get(p->type, p->a, i + j * p->lda);
-            h[j + i * n] = conj(h[i + j * n]);
-        }
-        h[j + j * n] = creal(h[j + j * n]);
-        v[j + j * n] = 1;
-    }
-    double norm = 0, off = 0;
-    for (size_t k = 0; k < elements; k++) norm += creal(h[k] * conj(h[k]));
-    for (int sweep = 0; sweep < SWEEPS; sweep++) {
-        for (int64_t j = 0; j < n; j++)
-            for (int64_t i = 0; i < j; i++) rotate(n, h, v, i, j);
-        off = 0;
-        for (int64_t j = 0; j < n; j++)
-            for (int64_t i = 0; i < j; i++) off += creal(h[i + j * n] * conj(h[i + j * n]));
-        if (off <= 1e-34 * norm) break;
-    }
-    *p->info = off <= 1e-28 * norm ? 0 : 1; /* NaN: 1 */
-    sort(n, h, order);
-    int real = p->type % 4;
-    for (int64_t r = 0; r < n; r++) {
-        fake_put(real, p->w, r, h[order[r] * (n + 1)]);
-        for (int64_t i = 0; p->vectors && i < n; i++)
-            fake_put(p->type, p->a, i + r * p->lda, v[i + order[r] * n]);
-    }
-    free(h);
-    free(v);
-    free(order);
+    *p->info = fake_eigen(p->type, p->n, p->a, p->lda, p->w, p->vectors);
 }
 
 cusolverStatus_t cusolverDnXsyevd_bufferSize(cusolverDnHandle_t handle, cusolverDnParams_t params,

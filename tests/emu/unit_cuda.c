@@ -55,6 +55,7 @@ typedef struct problem {
     void *stream;
     bool own_memory; /* the context's allocator */
     int asked;       /* of that allocator, less what it got back */
+    mla_engine_t engine;
 } problem_t;
 
 static void *user_alloc(void *user, size_t bytes)
@@ -95,6 +96,7 @@ static mla_status_t solve(problem_t *p, double *error, char *message)
     options.device = MLA_CUDA;
     options.ordinal = p->ordinal;
     options.stream = p->stream;
+    options.engine = p->engine;
     if (p->own_memory) options.alloc = user_alloc, options.free = user_free, options.user = p;
     mla_context_t *x_ = NULL;
     mla_desc_t desc = MLA_DESC_INIT(MLA_FLOAT64, N);
@@ -190,6 +192,10 @@ static void test_kept(void)
     problem_t s = {.ordinal = 1, .stream = stream};
     expect_solved(&s, "another stream and device, without memory pools");
     CHECK(cu->cuStreamDestroy_v2(stream) == CUDA_SUCCESS, "destroy");
+    // A library that leaves another device current.
+    problem_t mg = {.ordinal = 0, .engine = MLA_ENGINE_CUSOLVERMG};
+    expect_solved(&mg, "cusolvermg");
+    CHECK(cu->cuCtxGetCurrent(&after) == CUDA_SUCCESS && after == before, "the context changed");
     CHECK(cu->cuCtxPopCurrent_v2(&gone) == CUDA_SUCCESS && gone == before, "pop");
     CHECK(cu->cuDevicePrimaryCtxRelease_v2(1) == CUDA_SUCCESS, "release");
 }
@@ -212,12 +218,12 @@ static void test_told(void)
     CHECK(mla_cuda_library(MLA_LIBRARY_CUSOLVERMP, NULL, NULL, 0) == MLA_UNSUPPORTED &&
               strstr(mla_message(NULL), "libcusolverMp.so.0"),
           "%s", mla_message(NULL));
-    CHECK(mla_cuda_device_count(&count) == MLA_OK && count == 2, "%d devices", count);
+    CHECK(mla_cuda_device_count(&count) == MLA_OK && count == 4, "%d devices", count);
     mla_cuda_device_t device = {.size = sizeof device};
     CHECK(mla_cuda_device(1, &device) == MLA_OK && device.capability == 90 &&
               device.memory == (uint64_t)2 << 30 && strstr(device.name, "fake device 1"),
           "%s: %s", device.name, mla_message(NULL));
-    CHECK(mla_cuda_device(2, &device) == MLA_ARG, "device 2 of 2");
+    CHECK(mla_cuda_device(4, &device) == MLA_ARG, "device 4 of 4");
     device.size = 0;
     CHECK(mla_cuda_device(0, &device) == MLA_ARG, "a struct without its size");
     CHECK(mla_cuda_peer_access(0, 1, &can) == MLA_OK && can == 1, "%s", mla_message(NULL));
@@ -245,11 +251,11 @@ static void test_threads(void)
 
 /* Call number k fails, k = 1, 2, ...: a status, a sentence, and nothing left. The last calls are
  * those of freeing the context, which has no status. */
-static void test_failures(int ordinal, bool own_memory)
+static void test_failures(int ordinal, bool own_memory, mla_engine_t engine)
 {
     long k = 0, calls = 0;
     do {
-        problem_t p = {.ordinal = ordinal, .own_memory = own_memory};
+        problem_t p = {.ordinal = ordinal, .own_memory = own_memory, .engine = engine};
         char message[600];
         double error;
         mla_cuda_trim();
@@ -261,14 +267,16 @@ static void test_failures(int ordinal, bool own_memory)
               mla_status_name(st));
         CHECK(st == MLA_OK ? error < 1e-13 : message[0] != 0, "call %ld: error %g, %s", k, error,
               message);
-        CHECK(st != MLA_OK || k > calls - 20, "call %ld of %ld failed unseen", k, calls);
+        CHECK(st != MLA_OK || k > calls - 20 || engine != MLA_ENGINE_NATIVE,
+              "call %ld of %ld failed unseen", k, calls);
         CHECK(p.asked == 0, "call %ld: %d blocks are left", k, p.asked);
         mla_cuda_trim();
         fake.drain();
         CHECK(fake.live() == 0, "call %ld (%s): %ld objects are left", k, message, fake.live());
         if (failures > 10) return;
     } while (k <= calls);
-    printf("unit_cuda: %ld calls made to fail on device %d\n", k - 1, ordinal);
+    printf("unit_cuda: %ld calls made to fail on device %d, engine %d\n", k - 1, ordinal,
+           (int)engine);
 }
 
 /* Every range that a routine opens is closed, also after a failure. */
@@ -301,9 +309,10 @@ int main(void)
     test_in_use();
     test_told();
     test_threads();
-    test_failures(0, false);
-    test_failures(0, true);
-    test_failures(1, false);
+    test_failures(0, false, MLA_ENGINE_NATIVE);
+    test_failures(0, true, MLA_ENGINE_NATIVE);
+    test_failures(1, false, MLA_ENGINE_NATIVE);
+    test_failures(1, true, MLA_ENGINE_CUSOLVERMG);
     test_ranges();
     mla_cuda_trim();
     dlclose(handle);
