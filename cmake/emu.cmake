@@ -101,6 +101,8 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   set(mg --device cuda --engine cusolvermg --ordinals 0,1,2,3)
   add_test(NAME emu_cusolvermg COMMAND emu_tester potrf,posv,poinv,potri,syevd,syevj ${mg}
            --n 1,7,40 --nb 0,7 --ranks 1,2,3)
+  add_test(NAME emu_cusolvermg_shared COMMAND emu_tester posv,poinv,syevd ${mg} --ordinals 1,0,1
+           --type d,c --n 33 --nb 4 --ranks 3 --pad 5)
   add_test(NAME emu_cusolvermg_sides COMMAND emu_tester posv ${mg} --n 30 --nb 4 --ranks 1,3
            --nrhs 0,2,1600 --type s,z)
   add_test(NAME emu_cusolvermg_copies COMMAND emu_tester posv ${mg} --n 30 --nb 4 --ranks 3,4
@@ -109,8 +111,8 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
            --ranks 1,3 --kind indef:0,indef:-2,nan:0,nan:10 --order natural)
   add_test(NAME emu_cusolvermg_eigen COMMAND emu_tester syevd ${mg} --n 30 --nb 4 --ranks 1,3
            --kind nan:-1,zero,graded)
-  set_tests_properties(emu_cusolvermg emu_cusolvermg_sides emu_cusolvermg_copies emu_cusolvermg_nan
-    emu_cusolvermg_eigen PROPERTIES TIMEOUT 900 ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
+  set_tests_properties(emu_cusolvermg emu_cusolvermg_shared emu_cusolvermg_sides
+    emu_cusolvermg_copies emu_cusolvermg_nan emu_cusolvermg_eigen PROPERTIES TIMEOUT 900 ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   set_tests_properties(emu_unit_backend emu_unit_trd emu_unit_he2hb emu_unit_hb2st
     emu_unit_stedc emu_unit_qr emu_tester emu_kernel emu_syevd emu_split emu_split_low emu_lu
     PROPERTIES TIMEOUT 900

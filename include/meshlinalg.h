@@ -105,9 +105,10 @@ typedef enum mla_op { MLA_N = 0, MLA_T = 1, MLA_C = 2 } mla_op_t;
 
 /* Who runs a whole routine. AUTO: whichever is known to be fastest. NATIVE: the library's own
  * algorithms (on one GPU and a small matrix: one call of cuSOLVER). CUSOLVERMG: NVIDIA's library
- * for the GPUs of one process, at most 16, one rank a GPU; ranks are threads, and one of them
- * drives all GPUs while the others wait on the host, as long as that takes. A factor is good for
- * the engine that made it. */
+ * for the GPUs of one process, at most 16 ranks; ranks are threads, and one of them drives all
+ * GPUs while the others wait on the host, as long as that takes. It has the positive definite and
+ * the eigenvalue routines; others are native whatever the engine. A factor is good for the engine
+ * that made it. */
 typedef enum mla_engine {
     MLA_ENGINE_AUTO = 0,
     MLA_ENGINE_NATIVE = 1,

@@ -65,11 +65,6 @@ static mla_status_t begin(mg_t *f, mla_context_t *x, const mla_desc_t *desc, con
                 .a = (char *)(uintptr_t)a};
     size_t least = larger(mlai_mg_window(d->nranks), sizeof(double) * (size_t)d->nranks);
     void *work = NULL, *base = NULL;
-    // The library takes n for the distance of columns.
-    if (desc->ld != desc->n)
-        return mlai_fail(&x->err, MLA_UNSUPPORTED,
-                         "the engine cusolvermg wants desc->ld = n, it is %lld and n = %lld",
-                         (long long)desc->ld, (long long)desc->n);
     MLAI_TRY(mlai_reserve(x, scratch, larger(least, window), &work, &base));
     f->work = work;
     f->base = base;
@@ -96,70 +91,18 @@ static mla_status_t store_info(mg_t *f, int32_t value, int32_t *info)
 /* ---- factor ----------------------------------------------------------------------------------
  */
 
-/* The least of one number a rank, on the host of all. */
-static mla_status_t least_of_ranks(mg_t *f, double *value)
-{
-    mla_context_t *x = f->x;
-    double all[MLAI_MG_GPUS];
-    size_t each = sizeof *value, mine = (size_t)x->comm->rank * each;
-    MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
-    MLAI_TRY(MLAI_BE(x, from_host, f->st, f->base + mine, value, each));
-    MLAI_TRY(MLAI_COMM(x, allgather, f->st, mine, 0, each));
-    MLAI_TRY(MLAI_BE(x, to_host, f->st, all, f->base, (size_t)f->d->nranks * each));
-    MLAI_TRY(MLAI_BE(x, sync, f->st));
-    for (int q = 0; q < f->d->nranks; q++) *value = fmin(*value, all[q]);
-    return MLA_OK;
-}
-
-/* A NaN may pass the library's test for a positive pivot: position of the first column whose
- * diagonal element is NaN; n: none. One element at a time, after a NaN has been seen. */
-static mla_status_t first_nan(mg_t *f, double *scratch, double *first)
-{
-    mla_context_t *x = f->x;
-    *first = (double)f->n;
-    for (int64_t jl = 0; jl < f->cols && *first >= (double)f->n; jl++) {
-        int64_t pos = mlai_dist_pos(f->d, x->comm->rank * f->d->lc + jl);
-        double value = 0;
-        MLAI_TRY(MLAI_BE(x, zero, f->st, scratch, sizeof *scratch));
-        MLAI_TRY(MLAI_BE(x, log_diag, f->st, f->dt, 1, mlai_at(f->a, f->dt, f->ld, pos, jl),
-                         f->ld, scratch));
-        MLAI_TRY(MLAI_BE(x, to_host, f->st, &value, scratch, sizeof value));
-        MLAI_TRY(MLAI_BE(x, sync, f->st));
-        if (isnan(value)) *first = (double)pos;
-    }
-    return least_of_ranks(f, first);
-}
-
-/* log det B, and what it tells of a factor that the library has called good. */
-static mla_status_t check_factor(mg_t *f, double *det, int32_t *info)
-{
-    mla_context_t *x = f->x;
-    double value = 0, first = 0;
-    MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
-    MLAI_TRY(mlai_potrf_logdet(x, f->desc, f->d, f->a, info, f->base, 0, det));
-    MLAI_TRY(MLAI_BE(x, to_host, f->st, &value, det, sizeof value));
-    MLAI_TRY(MLAI_BE(x, sync, f->st));
-    if (!isnan(value)) return MLA_OK;
-    int32_t said = 0;
-    MLAI_TRY(MLAI_BE(x, to_host, f->st, &said, info, sizeof said));
-    MLAI_TRY(MLAI_BE(x, sync, f->st));
-    if (said != 0) return MLA_OK;
-    MLAI_TRY(first_nan(f, det, &first));
-    int64_t pos = mlai_min((int64_t)first, f->n - 1);
-    MLAI_TRY(store_info(f, (int32_t)mlai_dist_nat(f->d, pos) + 1, info));
-    return MLAI_BE(x, nan_if, f->st, MLA_FLOAT64, info, 1, 1, det, 1);
-}
-
 static mla_status_t factor(mg_t *f, double *logdet, int32_t *info)
 {
     mla_context_t *x = f->x;
-    double *det = logdet ? logdet : (double *)(void *)(f->work + bytes_of(f, f->n, 64));
     mlai_mg_call_t call = call_of(f, MLAI_MG_POTRF);
     int failed = 0;
     MLAI_TRY(mlai_permute(x, f->desc, f->d, true, f->a, f->work, permute_cols(f->d)));
     MLAI_TRY(mlai_mg_run(x, &call, &failed));
     MLAI_TRY(store_info(f, failed > 0 ? (int32_t)mlai_dist_nat(f->d, failed - 1) + 1 : 0, info));
-    MLAI_TRY(check_factor(f, det, info));
+    if (logdet) {
+        MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
+        MLAI_TRY(mlai_potrf_logdet(x, f->desc, f->d, f->a, info, f->base, 0, logdet));
+    }
     if (f->desc->order == MLA_NATURAL) MLAI_TRY(mlai_clear_upper(x, f->desc, f->d, f->a));
     return MLAI_BE(x, nan_if, f->st, f->dt, info, f->n, f->cols, f->a, f->ld);
 }
@@ -169,7 +112,7 @@ static mla_status_t mg_potrf(mla_context_t *x, const mla_desc_t *desc, const mla
 {
     MLAI_RANGE(x, "potrf, cusolvermg");
     mg_t f = {.dt = desc->dtype};
-    MLAI_TRY(begin(&f, x, desc, d, a, mlai_size_add(bytes_of(&f, desc->n, 64), 256), 0));
+    MLAI_TRY(begin(&f, x, desc, d, a, bytes_of(&f, desc->n, 64), 0));
     mla_status_t st = factor(&f, logdet, info);
     mlai_release(x, f.work);
     return st;

@@ -135,7 +135,7 @@ static mla_status_t enter_devices(session_t *s)
     }
     for (int p = 0; p < s->nranks; p++)
         for (int q = 0; q < s->nranks; q++)
-            if (p != q) MLAI_TRY(reach(s, p, q));
+            if (s->device[p] != s->device[q]) MLAI_TRY(reach(s, p, q));
     // The library sets the current device of this thread; what was current comes back below it.
     MLAI_TRY(CU(s, 0, cuCtxPushCurrent_v2, s->context[0]));
     s->entered = true;
@@ -148,12 +148,12 @@ static mla_status_t describe(session_t *s)
     int32_t ordinal[MLAI_MG_GPUS];
     for (int p = 0; p < s->nranks; p++) ordinal[p] = s->note[p].ordinal;
     cudaDataType type = type_of[c->desc->dtype];
-    int64_t n = c->desc->n;
+    int64_t n = c->desc->n, ld = c->desc->ld;
     MLAI_TRY(MG(s, cusolverMgCreate, &s->handle));
     MLAI_TRY(MG(s, cusolverMgDeviceSelect, s->handle, s->nranks, ordinal));
     MLAI_TRY(MG(s, cusolverMgCreateDeviceGrid, &s->grid, 1, s->nranks, ordinal,
                 CUDALIBMG_GRID_MAPPING_COL_MAJOR));
-    MLAI_TRY(MG(s, cusolverMgCreateMatrixDesc, &s->desca, n, n, n, c->d->nb, type, s->grid));
+    MLAI_TRY(MG(s, cusolverMgCreateMatrixDesc, &s->desca, ld, n, ld, c->d->nb, type, s->grid));
     if (c->routine != MLAI_MG_POTRS) return MLA_OK;
     return MG(s, cusolverMgCreateMatrixDesc, &s->descb, n, c->nrhs, n, c->tb, type, s->grid);
 }
@@ -218,6 +218,9 @@ static mla_status_t run_session(session_t *s, job_t *job)
         if (scope.status == MLA_OK) MLAI_KEEP_FIRST(st, CU(s, p, cuCtxSynchronize));
         mlai_cu_leave(&scope);
     }
+    // A pivot that is not positive is data: the library then returns an internal error and says
+    // which one in info (version 12.0).
+    if (st == MLA_BACKEND && s->call->routine == MLAI_MG_POTRF && job->info > 0) st = MLA_OK;
     if (st == MLA_OK && job->info < 0)
         st = mlai_fail(s->err, MLA_BACKEND, "cuSOLVERMg: argument %d is wrong", -job->info);
     return st;
@@ -271,12 +274,6 @@ static mla_status_t check_notes(mla_context_t *x, const note_t *all)
                 "the engine cusolvermg wants all ranks in one process; rank %d is in "
                 "another than rank 0",
                 q);
-        for (int r = 0; r < q; r++)
-            if (all[q].ordinal == all[r].ordinal)
-                return mlai_fail(&x->err, MLA_UNSUPPORTED,
-                                 "the engine cusolvermg wants a device for each rank; ranks %d "
-                                 "and %d share device %d",
-                                 r, q, all[q].ordinal);
     }
     return MLA_OK;
 }

@@ -20,7 +20,7 @@ typedef struct mlai_mg_call {
     mlai_mg_routine_t routine;
     const mla_desc_t *desc;
     const mlai_dist_t *d;
-    void *a;      /* this rank's columns, rows in elimination order; ld = n */
+    void *a;      /* this rank's columns, rows in elimination order */
     void *b;      /* POTRS: n x tb, rows in elimination order, this rank's right-hand sides */
     int64_t nrhs; /* POTRS: of all ranks */
     int64_t tb;   /* POTRS: right-hand sides of a rank, the last ones may have fewer */

@@ -18,6 +18,7 @@ enum {
     MLAI_CUBLAS_VALUES(VALUE) MLAI_CUSOLVER_VALUES(VALUE) MLAI_CUSOLVERMG_VALUES(VALUE)
         EXECUTION_FAILED = 6,
     INVALID = 3,
+    INTERNAL = 7,
     GPUS = 16,
     TILE = 1024
 };
@@ -65,18 +66,20 @@ cusolverStatus_t cusolverMgDestroy(cusolverMgHandle_t handle)
     return end_object(handle);
 }
 
-static int distinct(int count, const int ordinal[])
+/* A device may come more than once. */
+static int known(int count, const int ordinal[])
 {
+    int all = 0;
+    if (cuDeviceGetCount(&all) != 0 || count < 1 || count > GPUS) return 0;
     for (int p = 0; p < count; p++)
-        for (int q = 0; q < p; q++)
-            if (ordinal[p] == ordinal[q]) return 0;
-    return count > 0 && count <= GPUS;
+        if (ordinal[p] < 0 || ordinal[p] >= all) return 0;
+    return 1;
 }
 
 cusolverStatus_t cusolverMgDeviceSelect(cusolverMgHandle_t handle, int count, int ordinal[])
 {
     if (fake_fails()) return EXECUTION_FAILED;
-    if (!distinct(count, ordinal)) return INVALID;
+    if (!known(count, ordinal)) return INVALID;
     handle->count = count;
     memcpy(handle->ordinal, ordinal, (size_t)count * sizeof *ordinal);
     return CUSOLVER_STATUS_SUCCESS;
@@ -86,7 +89,7 @@ cusolverStatus_t cusolverMgCreateDeviceGrid(cudaLibMgGrid_t *grid, int32_t rows,
                                             const int32_t ordinal[],
                                             cusolverMgGridMapping_t mapping)
 {
-    if (rows != 1 || mapping != CUDALIBMG_GRID_MAPPING_COL_MAJOR || !distinct(columns, ordinal))
+    if (rows != 1 || mapping != CUDALIBMG_GRID_MAPPING_COL_MAJOR || !known(columns, ordinal))
         return INVALID;
     cusolverStatus_t st = new_object(grid, sizeof(grid_t));
     if (st != CUSOLVER_STATUS_SUCCESS) return st;
@@ -129,20 +132,20 @@ static char *column(const desc_t *d, void *a[], int64_t j)
     return (char *)a[t % count] + (size_t)(local * d->rows) * fake_size(d->type);
 }
 
-static fake_z *gather(const desc_t *d, void *a[])
+/* Rows beyond n are not looked at. */
+static fake_z *gather(const desc_t *d, void *a[], int64_t n)
 {
-    fake_z *full = calloc((size_t)d->rows * (size_t)d->cols, sizeof *full);
+    fake_z *full = calloc((size_t)n * (size_t)d->cols, sizeof *full);
     for (int64_t j = 0; j < d->cols; j++)
-        for (int64_t i = 0; i < d->rows; i++)
-            full[i + j * d->rows] = fake_get(d->type, column(d, a, j), i);
+        for (int64_t i = 0; i < n; i++) full[i + j * n] = fake_get(d->type, column(d, a, j), i);
     return full;
 }
 
-static void scatter(const desc_t *d, void *a[], const fake_z *full, int lower)
+static void scatter(const desc_t *d, void *a[], int64_t n, const fake_z *full, int lower)
 {
     for (int64_t j = 0; j < d->cols; j++)
-        for (int64_t i = lower ? j : 0; i < d->rows; i++)
-            fake_put(d->type, column(d, a, j), i, full[i + j * d->rows]);
+        for (int64_t i = lower ? j : 0; i < n; i++)
+            fake_put(d->type, column(d, a, j), i, full[i + j * n]);
 }
 
 /* What every call does first and last: checks, work space, and the current device. */
@@ -150,8 +153,8 @@ static int starts(cusolverMgHandle_t h, const desc_t *d, int uplo, int n, cudaDa
                   void *work[], int64_t lwork)
 {
     if (fake_fails()) return EXECUTION_FAILED;
-    if (uplo != CUBLAS_FILL_MODE_LOWER || n != d->rows || type != d->type || h->count < 1 ||
-        h->count != d->grid->count || (work && lwork < n))
+    if (uplo != CUBLAS_FILL_MODE_LOWER || n != d->cols || n > d->rows || type != d->type ||
+        h->count < 1 || h->count != d->grid->count || (work && lwork < n))
         return INVALID;
     for (int p = 0; p < h->count && work; p++)
         memset(work[p], 0x55, (size_t)lwork * fake_size(type));
@@ -190,21 +193,21 @@ cusolverStatus_t cusolverMgPotrf(cusolverMgHandle_t h, cublasFillMode_t uplo, in
 {
     STARTS(h, desca, uplo, n, type, work, lwork);
     if (ia != 1 || ja != 1) return INVALID;
-    fake_z *l = gather(desca, a);
+    fake_z *l = gather(desca, a, n);
     *info = 0;
     for (int64_t j = 0; j < n && *info == 0; j++)
         for (int64_t i = j; i < n; i++) {
             fake_z s = l[i + j * n];
             for (int64_t k = 0; k < j; k++) s -= l[i + k * n] * conj(l[j + k * n]);
-            if (i == j && creal(s) <= 0) {
+            if (i == j && !(creal(s) > 0)) {
                 *info = (int)(j + 1);
                 break;
             }
             l[i + j * n] = i == j ? (fake_z)sqrt(creal(s)) : s / l[j + j * n];
         }
-    scatter(desca, a, l, 1);
+    scatter(desca, a, n, l, 1);
     free(l);
-    return CUSOLVER_STATUS_SUCCESS;
+    return *info == 0 ? CUSOLVER_STATUS_SUCCESS : INTERNAL;
 }
 
 cusolverStatus_t cusolverMgPotrs_bufferSize(cusolverMgHandle_t h, cublasFillMode_t uplo, int n,
@@ -230,7 +233,7 @@ cusolverStatus_t cusolverMgPotrs(cusolverMgHandle_t h, cublasFillMode_t uplo, in
 {
     STARTS(h, desca, uplo, n, type, work, lwork);
     if (ia + ja + ib + jb != 4) return INVALID;
-    fake_z *l = gather(desca, a), *x = gather(descb, b);
+    fake_z *l = gather(desca, a, n), *x = gather(descb, b, n);
     for (int64_t r = 0; r < nrhs; r++) {
         fake_z *y = x + r * n;
         for (int64_t i = 0; i < n; i++) {
@@ -242,7 +245,7 @@ cusolverStatus_t cusolverMgPotrs(cusolverMgHandle_t h, cublasFillMode_t uplo, in
             y[i] /= l[i + i * n];
         }
     }
-    scatter(descb, b, x, 0);
+    scatter(descb, b, n, x, 0);
     free(l);
     free(x);
     *info = 0;
@@ -263,7 +266,7 @@ cusolverStatus_t cusolverMgPotri(cusolverMgHandle_t h, cublasFillMode_t uplo, in
 {
     STARTS(h, desca, uplo, n, type, work, lwork);
     if (ia != 1 || ja != 1) return INVALID;
-    fake_z *l = gather(desca, a), *y = calloc((size_t)n * (size_t)n, sizeof *y);
+    fake_z *l = gather(desca, a, n), *y = calloc((size_t)n * (size_t)n, sizeof *y);
     for (int64_t j = 0; j < n; j++) // Y = L^-1
         for (int64_t i = j; i < n; i++) {
             fake_z s = i == j;
@@ -276,7 +279,7 @@ cusolverStatus_t cusolverMgPotri(cusolverMgHandle_t h, cublasFillMode_t uplo, in
             for (int64_t k = i; k < n; k++) s += conj(y[k + i * n]) * y[k + j * n];
             l[i + j * n] = s;
         }
-    scatter(desca, a, l, 1);
+    scatter(desca, a, n, l, 1);
     free(l);
     free(y);
     *info = 0;
@@ -305,12 +308,12 @@ cusolverStatus_t cusolverMgSyevd(cusolverMgHandle_t h, cusolverEigMode_t jobz,
     const desc_t *d = desca;
     STARTS(h, desca, uplo, n, type, work, lwork);
     if (ia != 1 || ja != 1 || wtype != type % 4 || d->nb > TILE) return INVALID;
-    fake_z *wide = gather(desca, a);
+    fake_z *wide = gather(desca, a, n);
     void *narrow = calloc((size_t)n * (size_t)n, fake_size(type));
     for (int64_t k = 0; k < (int64_t)n * n; k++) fake_put(type, narrow, k, wide[k]);
     *info = fake_eigen(type, n, narrow, n, w, jobz == CUSOLVER_EIG_MODE_VECTOR);
     for (int64_t k = 0; k < (int64_t)n * n; k++) wide[k] = fake_get(type, narrow, k);
-    if (jobz == CUSOLVER_EIG_MODE_VECTOR) scatter(desca, a, wide, 0);
+    if (jobz == CUSOLVER_EIG_MODE_VECTOR) scatter(desca, a, n, wide, 0);
     free(wide);
     free(narrow);
     return CUSOLVER_STATUS_SUCCESS;
