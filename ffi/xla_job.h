@@ -37,6 +37,7 @@ struct job {
     mlai_xla_call_t call;
     place_t place;
     mla_desc_t desc;
+    mla_rows_t rows; /* of a rectangular matrix */
     int64_t nrhs;
     int aliased; /* results 0, 1, .. are aliased to the last operands */
     void *in[MAX_IN], *out[MAX_OUT];

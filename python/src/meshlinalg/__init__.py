@@ -17,6 +17,7 @@ from ._cholesky import CholeskyFactor, cho_factor, cho_solve, cholesky
 from ._eigh import EighResult, eigh, eigvalsh
 from ._explain import Explanation, explain
 from ._inv import SlogdetResult, det, inv, slogdet
+from ._qr import QRResult, qr
 from ._solve import solve
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "CholeskyFactor",
     "EighResult",
     "Explanation",
+    "QRResult",
     "SlogdetResult",
     "__version__",
     "cho_factor",
@@ -35,6 +37,7 @@ __all__ = [
     "eigvalsh",
     "explain",
     "inv",
+    "qr",
     "shard",
     "slogdet",
     "solve",

@@ -154,3 +154,35 @@ def syevd_values(a, group, *, n, nb):
     results = _like(a), _Result((n,), real_dtype(a.dtype)), _INFO
     work, w, info = _call("syevd_values", results, (a,), {0: 0}, group, n=n, nb=nb)
     return w, work, info[0]
+
+
+# ---- rectangular matrices: shards [lr, n] of A (m x n) -----------------------------------------
+
+QR_TILE = 128
+
+
+def geqrf(a, group, *, m, nb=0, r=None):
+    """Shard of A -> (factor, t, R). r: "rows", "all" or None, R is [0, n] then; a rank's rows of
+    R are [p * c, ...), c = ceil(min(m, n) / P)."""
+    k, n = min(m, a.shape[1]), a.shape[1]
+    rows = {"rows": -(-k // group.ranks), "all": k, None: 0}[r]
+    t = _Result((k, QR_TILE), a.dtype)
+    results = _like(a), t, _Result((rows, n), a.dtype, r == "rows")
+    how = {"n": m, "nb": nb, "rhs": RHS_REPLICATED if r == "all" else RHS_ROWS}
+    return _call("geqrf", results, (a,), {0: 0}, group, **how)
+
+
+def ungqr(f, t, group, *, m, cols, nb=0):
+    """Factor and t -> shard of Q's first `cols` columns."""
+    aliases = {1: 0} if cols == f.shape[1] else {}
+    results = (_Result((f.shape[0], cols), f.dtype, True),)
+    (q,) = _call("ungqr", results, (t, f), aliases, group, n=m, nb=nb)
+    return q
+
+
+def gels(a, b, group, *, m, nb=0):
+    """Shards of A and b -> (shard of Q^H b, x on every rank)."""
+    results = _like(a), _like(b), _Result((a.shape[1], b.shape[1]), a.dtype)
+    how = {"n": m, "nb": nb, "rhs": RHS_REPLICATED}
+    _, c, x = _call("gels", results, (a, b), {0: 0, 1: 1}, group, **how)
+    return c, x

@@ -22,6 +22,8 @@ from . import _jax_compat as compat
 PREFIX = "meshlinalg_0_"
 TARGETS = ("potrf", "potrs", "posv", "potri", "poinv", "syevd", "syevd_values")
 
+TARGETS += ("geqrf", "ungqr", "gels")
+
 _lock = threading.Lock()
 _registered = False
 _process: tuple[int, int] | None = None  # (index, count) that the library knows
