@@ -303,6 +303,15 @@ MLA_API MLA_NODISCARD mla_status_t mla_geinv(mla_context_t *ctx, const mla_desc_
 MLA_API MLA_NODISCARD mla_status_t mla_syevd(mla_context_t *ctx, const mla_desc_t *desc, void *a,
                                              void *w, void *z, int32_t *info);
 
+/* The same with eigenvectors first <= i < first + count alone, counted from 0 in the order of the
+ * eigenvalues, of which w still gets all. The way back from the tridiagonal form then costs the
+ * wanted part alone.
+ *   z     as above, but column-major ldz x (columns of this rank), ldz >= max(1, count), count
+ *         elements a column. May be NULL if count is 0. */
+MLA_API MLA_NODISCARD mla_status_t mla_syevx(mla_context_t *ctx, const mla_desc_t *desc,
+                                             int64_t first, int64_t count, void *a, void *w,
+                                             void *z, int64_t ldz, int32_t *info);
+
 /* ---- QR and least squares ------------------------------------------------------------- */
 
 /* An m x n matrix A in contiguous blocks of rows, each row-major: rank p has rows
@@ -373,11 +382,12 @@ typedef enum mla_routine {
     MLA_GETRF,
     MLA_GETRS,
     MLA_GETRI,
-    MLA_GEINV
+    MLA_GEINV,
+    MLA_SYEVX
 } mla_routine_t;
 
 /* Bytes of device memory that a rank takes beyond its operands, scratch and communicator
- * together. nrhs matters for MLA_POTRS and MLA_GETRS only. */
+ * together. nrhs matters for MLA_POTRS and MLA_GETRS, and for MLA_SYEVX, where it is count. */
 MLA_API MLA_NODISCARD mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc,
                                                  int nranks, mla_device_t device, int64_t nrhs,
                                                  size_t *bytes);

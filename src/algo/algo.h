@@ -208,11 +208,19 @@ mlai_space_t mlai_stedc_space(int nranks, mla_dtype_t real, int64_t n, bool vect
 mla_status_t mlai_stedc(mla_context_t *x, mla_dtype_t real, int64_t n, double *d, double *e,
                         void *q, int64_t ldq, void *q2, void *work, void *base, int32_t *info);
 
-/* kd as for mlai_tridiag. */
-mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd,
-                              bool vectors);
+/* What of an eigenproblem, and how. */
+typedef struct mlai_eigen {
+    int64_t kd; /* as for mlai_tridiag */
+    int64_t first,
+        count;  /* vectors first <= i < first + count, in the order of the eigenvalues */
+    bool shard; /* all of them, and what z has beyond n rows may be overwritten */
+} mlai_eigen_t;
+mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d,
+                              const mlai_eigen_t *what);
+/* z: ldz >= max(1, count). */
 mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
-                        int64_t kd, void *a, void *w, void *z, int32_t *info);
+                        const mlai_eigen_t *what, void *a, void *w, void *z, int64_t ldz,
+                        int32_t *info);
 
 /* B := 2^-e B if its largest element `most` is far from 1; *exponent = e, else 0. */
 mla_status_t mlai_syevd_scale(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
@@ -220,7 +228,8 @@ mla_status_t mlai_syevd_scale(mla_context_t *x, const mla_desc_t *desc, const ml
 
 /* The same by the vendor's routine for the whole matrix: one rank, a table that has `syevd`. */
 mla_status_t mlai_syevd_whole(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
-                              void *a, void *w, void *z, int32_t *info);
+                              const mlai_eigen_t *what, void *a, void *w, void *z, int64_t ldz,
+                              int32_t *info);
 
 /* Completes a Hermitian matrix whose rows are back in natural order and of which only the
  * elements (i, j) with pos(i) >= pos(j) are set: the others := their conjugates. `window` and

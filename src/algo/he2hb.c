@@ -29,9 +29,10 @@ typedef struct he2hb {
     mla_dtype_t dt;
     int64_t n, kd, lda, ldab, most, used; /* used: columns of P and R */
     char *a, *tau, *ab;
-    char *p, *r, *s, *g, *m, *rows; /* scratch: P, R; R^H V; V^H W; T^H G; to permute rows of Y */
-    char *base, *t, *band;          /* window: V, T, columns of the band; parts of Y */
-    size_t message, part;           /* bytes of the first three; of a part of Y */
+    char *p, *r, *s, *g, *m; /* scratch: P, R; R^H V; V^H W; T^H G; */
+    char *panel, *rows;      /* of geqrt; to permute rows of Y */
+    char *base, *t, *band;   /* window: V, T, columns of the band; parts of Y */
+    size_t message, part;    /* bytes of the first three; of a part of Y */
     uint64_t panel_seq, y_seq;
     mlai_stream_t st;
 } he2hb_t;
@@ -69,6 +70,7 @@ mlai_space_t mlai_he2hb_space(const mla_desc_t *desc, const mlai_dist_t *d, int6
     size_t work = mlai_size_mul(bytes_of(dt, d->n, most), 2);
     work = mlai_size_add(work, bytes_of(dt, most, kd));
     work = mlai_size_add(work, mlai_size_mul(bytes_of(dt, kd, kd), 2));
+    work = mlai_size_add(work, mlai_size_align(mlai_geqrt_work(d->n, kd, dt)));
     if (d->nranks > 1) work = mlai_size_add(work, bytes_of(dt, d->n, kd));
     size_t parts = mlai_size_mul(bytes_of(dt, d->lc, kd), (size_t)d->nranks);
     if (d->nranks == 1) parts = 0;
@@ -107,7 +109,8 @@ static mla_status_t factor_panel(he2hb_t *f, const panel_t *p)
                          f->lda));
     MLAI_TRY(MLAI_COMM(x, reuse, f->st, f->panel_seq));
     MLAI_TRY(MLAI_BE(x, geqrt, f->st, f->dt, p->m - p->gap, p->w,
-                     mlai_at(f->a, f->dt, f->lda, p->c + f->kd, p->jl), f->lda, f->t, p->w));
+                     mlai_at(f->a, f->dt, f->lda, p->c + f->kd, p->jl), f->lda, f->t, p->w,
+                     f->panel));
     return pack_panel(f, p);
 }
 
@@ -323,7 +326,8 @@ mla_status_t mlai_he2hb(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
     f.s = f.r + bytes_of(dt, f.n, f.most);
     f.g = f.s + bytes_of(dt, f.most, kd);
     f.m = f.g + bytes_of(dt, kd, kd);
-    f.rows = f.m + bytes_of(dt, kd, kd);
+    f.panel = f.m + bytes_of(dt, kd, kd);
+    f.rows = f.panel + mlai_size_align(mlai_geqrt_work(f.n, kd, dt));
     MLAI_TRY(MLAI_BE(x, zero, f.st, ab, mlai_size_mat(ldab, f.n, es)));
     MLAI_TRY(MLAI_BE(x, zero, f.st, tau, mlai_size_mat(f.n, 1, es)));
     return reduce(&f);

@@ -7,8 +7,9 @@
  *     back      V' = Q U                    own columns; then rows back to natural order
  *     columns to rows                       all-to-all: a rank gets its rows of conj(V)
  *
- * What the caller wants is Z = conj(V), B V = V diag(w), cut by rows: as columns of Z^T = V^H.
- * No rank holds more than shards:
+ * What the caller wants is Z = conj(V), B V = V diag(w), cut by rows: as columns of Z^T = V^H,
+ * all or a run of them: stedc finds all of U, the others handle what is wanted alone. No rank
+ * holds more than shards:
  *
  *     a        B  ->  reflectors of Q
  *     z             U's slab (real)           ->  Z
@@ -29,12 +30,14 @@ typedef struct syevd {
     const mla_desc_t *desc;
     const mlai_dist_t *d;
     mla_dtype_t dt, real;
-    int64_t n, lr, kd; /* lr: rows of U's slab, columns of V' of a rank */
+    mlai_eigen_t what;
+    int64_t n, lr, lv; /* lr: rows of U's slab of a rank; lv: columns of V' */
     mlai_stream_t st;
     void *a, *w, *z, *base;
+    int64_t ldz;
     int32_t *info;
     /* scratch: what Q is made of beside a, a norm, work of the steps; with vectors also V' by
-     * columns and U's slab, which is z where ranks have as many columns as rows of U */
+     * columns and U's slab, which is z where z is large enough */
     char *kept, *norm, *work, *shard, *slab;
     double *diag, *off; /* host: T, then w; off: a number of each rank */
     int exponent;       /* B was scaled by 2^-exponent */
@@ -50,10 +53,28 @@ static int64_t slab_rows(const mlai_dist_t *d)
     return mlai_ceil_div(d->n, d->nranks);
 }
 
-/* Rows of U's slab, and columns of V', of rank p. */
+static int64_t vector_cols(const mlai_dist_t *d, const mlai_eigen_t *what)
+{
+    return mlai_ceil_div(what->count, d->nranks);
+}
+
+/* Whether U's slab fits z. */
+static bool slab_in_z(const mlai_dist_t *d, const mlai_eigen_t *what)
+{
+    return what->shard && d->lc == slab_rows(d);
+}
+
+/* Rows of U's slab of rank p. */
 static int64_t slab_of(const syevd_t *f, int p)
 {
     return mlai_max(0, mlai_min(f->lr, f->n - p * f->lr));
+}
+
+/* Columns of V' of rank p, those after the first c of them, at most `most`. */
+static int64_t vectors_of(const syevd_t *f, int p, int64_t c, int64_t most)
+{
+    int64_t own = mlai_min(f->lv, f->what.count - p * f->lv);
+    return mlai_max(0, mlai_min(most, own - c));
 }
 
 /* Columns a rank sends to another at a time: the window takes a fifth of a shard. */
@@ -73,6 +94,12 @@ static size_t slab_bytes(const mla_desc_t *desc, const mlai_dist_t *d)
     return mlai_size_align(mlai_size_mat(slab_rows(d), d->n, mlai_sizeof(real)));
 }
 
+/* V' by columns; before, stedc's second slab. */
+static size_t shard_bytes(const mla_desc_t *desc, const mlai_dist_t *d, const mlai_eigen_t *what)
+{
+    return larger(bytes_of(desc, d->n, vector_cols(d, what)), slab_bytes(desc, d));
+}
+
 /* A rank's part of an all-to-all. */
 static size_t block_bytes(const mla_desc_t *desc, const mlai_dist_t *d)
 {
@@ -86,15 +113,16 @@ static int64_t permute_cols(const mlai_dist_t *d)
 }
 
 /* Of the steps, one after another in the same place. */
-static mlai_space_t steps_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd,
-                                bool vectors)
+static mlai_space_t steps_space(const mla_desc_t *desc, const mlai_dist_t *d,
+                                const mlai_eigen_t *what)
 {
-    mlai_space_t s = mlai_tridiag_space(desc, d, kd);
+    bool vectors = what->count > 0;
+    mlai_space_t s = mlai_tridiag_space(desc, d, what->kd);
     mlai_space_t t = mlai_stedc_space(d->nranks, mlai_real(desc->dtype), desc->n, vectors);
     s.work = larger(larger(s.work, t.work), bytes_of(desc, desc->n, permute_cols(d)));
     s.window = larger(larger(s.window, t.window), sizeof(double) * (size_t)d->nranks);
     if (vectors) {
-        t = mlai_tridiag_back_space(desc, d, kd, slab_rows(d));
+        t = mlai_tridiag_back_space(desc, d, what->kd, vector_cols(d, what));
         s.work = larger(s.work, t.work);
         s.window = larger(s.window, t.window);
         s.window = larger(s.window, mlai_size_mul(block_bytes(desc, d), 2 * (size_t)d->nranks));
@@ -102,14 +130,15 @@ static mlai_space_t steps_space(const mla_desc_t *desc, const mlai_dist_t *d, in
     return (mlai_space_t){mlai_size_align(s.work), s.window};
 }
 
-mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd,
-                              bool vectors)
+mlai_space_t mlai_syevd_space(const mla_desc_t *desc, const mlai_dist_t *d,
+                              const mlai_eigen_t *what)
 {
-    mlai_space_t s = steps_space(desc, d, kd, vectors);
-    s.work = mlai_size_add(s.work, mlai_tridiag_kept(desc, d, kd, vectors));
+    mlai_space_t s = steps_space(desc, d, what);
+    s.work = mlai_size_add(s.work, mlai_tridiag_kept(desc, d, what->kd, what->count > 0));
     s.work = mlai_size_add(s.work, 256); // norm
-    if (vectors) s.work = mlai_size_add(s.work, bytes_of(desc, desc->n, slab_rows(d)));
-    if (vectors && d->lc != slab_rows(d)) s.work = mlai_size_add(s.work, slab_bytes(desc, d));
+    if (what->count == 0) return s;
+    s.work = mlai_size_add(s.work, shard_bytes(desc, d, what));
+    if (!slab_in_z(d, what)) s.work = mlai_size_add(s.work, slab_bytes(desc, d));
     return s;
 }
 
@@ -150,9 +179,8 @@ static mla_status_t nan_if_failed(syevd_t *f)
 {
     mla_context_t *x = f->x;
     MLAI_TRY(MLAI_BE(x, nan_if, f->st, f->real, f->info, f->n, 1, f->w, f->n));
-    if (!f->z) return MLA_OK;
-    return MLAI_BE(x, nan_if, f->st, f->dt, f->info, f->n, mlai_dist_cols(f->d, x->comm->rank),
-                   f->z, f->desc->ld);
+    return MLAI_BE(x, nan_if, f->st, f->dt, f->info, f->what.count,
+                   mlai_dist_cols(f->d, x->comm->rank), f->z, f->ldz);
 }
 
 static mla_status_t store_info(syevd_t *f, int32_t info)
@@ -161,7 +189,7 @@ static mla_status_t store_info(syevd_t *f, int32_t info)
     return info == 0 ? MLA_OK : nan_if_failed(f);
 }
 
-/* U from slabs of rows to whole columns, in f->shard and of B's type. */
+/* The wanted columns of U from slabs of rows to whole columns, in f->shard and of B's type. */
 static mla_status_t slabs_to_columns(syevd_t *f)
 {
     mla_context_t *x = f->x;
@@ -170,18 +198,18 @@ static mla_status_t slabs_to_columns(syevd_t *f)
     size_t block = mlai_size_align(mlai_size_mat(f->lr, chunk, mlai_sizeof(f->real)));
     size_t in = block * (size_t)nranks;
     char *base = f->base;
-    for (int64_t c = 0; c < f->lr; c += chunk) {
+    for (int64_t c = 0; c < f->lv; c += chunk) {
         MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
         for (int r = 0; r < nranks; r++)
             MLAI_TRY(MLAI_BE(x, lacpy, f->st, f->real, MLAI_FULL, rows,
-                             mlai_max(0, mlai_min(chunk, slab_of(f, r) - c)),
-                             mlai_at(f->slab, f->real, ldq, 0, r * f->lr + c), ldq,
-                             base + (size_t)r * block, ldq));
+                             vectors_of(f, r, c, chunk),
+                             mlai_at(f->slab, f->real, ldq, 0, f->what.first + r * f->lv + c),
+                             ldq, base + (size_t)r * block, ldq));
         MLAI_TRY(MLAI_COMM(x, alltoall, f->st, 0, in, block));
         for (int q = 0; q < nranks; q++)
             MLAI_TRY(MLAI_BE(x, lacpy_real, f->st, f->dt, slab_of(f, q),
-                             mlai_max(0, mlai_min(chunk, rows - c)),
-                             base + in + (size_t)q * block, mlai_max(1, slab_of(f, q)),
+                             vectors_of(f, p, c, chunk), base + in + (size_t)q * block,
+                             mlai_max(1, slab_of(f, q)),
                              mlai_at(f->shard, f->dt, f->n, q * f->lr, c), f->n));
     }
     return MLA_OK;
@@ -195,21 +223,19 @@ static mla_status_t columns_to_rows(syevd_t *f)
     int64_t cols = mlai_dist_cols(f->d, p), chunk = chunk_of(f->d);
     size_t block = block_bytes(f->desc, f->d), in = block * (size_t)nranks;
     char *base = f->base;
-    for (int64_t c = 0; c < f->lr; c += chunk) {
+    for (int64_t c = 0; c < f->lv; c += chunk) {
         MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
         for (int r = 0; r < nranks; r++) {
             int64_t rows = mlai_dist_cols(f->d, r);
-            MLAI_TRY(MLAI_BE(x, lacpy, f->st, f->dt, MLAI_FULL, rows,
-                             mlai_max(0, mlai_min(chunk, slab_of(f, p) - c)),
+            MLAI_TRY(MLAI_BE(x, lacpy, f->st, f->dt, MLAI_FULL, rows, vectors_of(f, p, c, chunk),
                              mlai_at(f->shard, f->dt, f->n, r * f->d->lc, c), f->n,
                              base + (size_t)r * block, mlai_max(1, rows)));
         }
         MLAI_TRY(MLAI_COMM(x, alltoall, f->st, 0, in, block));
         for (int q = 0; q < nranks; q++)
-            MLAI_TRY(MLAI_BE(x, transpose, f->st, f->dt, MLAI_C, cols,
-                             mlai_max(0, mlai_min(chunk, slab_of(f, q) - c)),
+            MLAI_TRY(MLAI_BE(x, transpose, f->st, f->dt, MLAI_C, cols, vectors_of(f, q, c, chunk),
                              base + in + (size_t)q * block, mlai_max(1, cols),
-                             mlai_at(f->z, f->dt, f->desc->ld, q * f->lr + c, 0), f->desc->ld));
+                             mlai_at(f->z, f->dt, f->ldz, q * f->lv + c, 0), f->ldz));
     }
     return MLA_OK;
 }
@@ -217,10 +243,10 @@ static mla_status_t columns_to_rows(syevd_t *f)
 static mla_status_t vectors(syevd_t *f)
 {
     mla_context_t *x = f->x;
-    int64_t cols = slab_of(f, x->comm->rank);
+    int64_t cols = vectors_of(f, x->comm->rank, 0, f->lv);
     MLAI_TRY(slabs_to_columns(f));
     MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
-    MLAI_TRY(mlai_tridiag_back(x, f->desc, f->d, f->kd, f->a, f->kept, cols, f->shard, f->n,
+    MLAI_TRY(mlai_tridiag_back(x, f->desc, f->d, f->what.kd, f->a, f->kept, cols, f->shard, f->n,
                                f->work, f->base));
     if (!mlai_dist_is_identity(f->d))
         MLAI_TRY(MLAI_BE(x, permute_rows, f->st, f->dt, f->d, false, cols, f->shard, f->n,
@@ -233,19 +259,20 @@ static mla_status_t solve(syevd_t *f)
     mla_context_t *x = f->x;
     int32_t info = 0;
     double most;
+    bool vectors_too = f->what.count > 0;
     MLAI_TRY(norm_and_scale(f, &most));
     if (!isfinite(most)) return store_info(f, 1);
     MLAI_TRY(mlai_permute(x, f->desc, f->d, true, f->a, f->work, permute_cols(f->d)));
     MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
-    MLAI_TRY(mlai_tridiag(x, f->desc, f->d, f->kd, f->z != NULL, f->a, f->kept, f->diag, f->off,
-                          f->work, f->base));
+    MLAI_TRY(mlai_tridiag(x, f->desc, f->d, f->what.kd, vectors_too, f->a, f->kept, f->diag,
+                          f->off, f->work, f->base));
     MLAI_TRY(MLAI_COMM(x, reuse, f->st, x->comm->seq));
     int64_t ldq = mlai_max(1, slab_of(f, x->comm->rank));
-    MLAI_TRY(mlai_stedc(x, f->real, f->n, f->diag, f->off, f->z ? f->slab : NULL, ldq, f->shard,
-                        f->work, f->base, &info));
+    MLAI_TRY(mlai_stedc(x, f->real, f->n, f->diag, f->off, vectors_too ? f->slab : NULL, ldq,
+                        f->shard, f->work, f->base, &info));
     if (info != 0) return store_info(f, info);
     MLAI_TRY(store_values(f));
-    if (f->z) MLAI_TRY(vectors(f));
+    if (vectors_too) MLAI_TRY(vectors(f));
     return store_info(f, 0);
 }
 
@@ -259,18 +286,19 @@ static mla_status_t reserve(syevd_t *f, void **work)
     if (!f->diag) st = mlai_fail(&f->x->err, MLA_NOMEM, "out of host memory");
     MLAI_TRY(mlai_agree(f->x, st));
     f->off = f->diag + count;
-    mlai_space_t space = mlai_syevd_space(desc, f->d, f->kd, f->z != NULL);
+    mlai_space_t space = mlai_syevd_space(desc, f->d, &f->what);
     MLAI_TRY(mlai_reserve(f->x, space.work, space.window, work, &f->base));
     f->kept = *work;
-    f->norm = f->kept + mlai_tridiag_kept(desc, f->d, f->kd, f->z != NULL);
+    f->norm = f->kept + mlai_tridiag_kept(desc, f->d, f->what.kd, f->what.count > 0);
     f->work = f->norm + 256;
-    f->shard = f->work + steps_space(desc, f->d, f->kd, f->z != NULL).work;
-    f->slab = f->d->lc == f->lr ? f->z : f->shard + bytes_of(desc, f->n, f->lr);
+    f->shard = f->work + steps_space(desc, f->d, &f->what).work;
+    f->slab = slab_in_z(f->d, &f->what) ? f->z : f->shard + shard_bytes(desc, f->d, &f->what);
     return MLA_OK;
 }
 
-static syevd_t problem(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d, void *a,
-                       void *w, void *z, int32_t *info)
+static syevd_t problem(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
+                       const mlai_eigen_t *what, void *a, void *w, void *z, int64_t ldz,
+                       int32_t *info)
 {
     return (syevd_t){.x = x,
                      .desc = desc,
@@ -278,21 +306,24 @@ static syevd_t problem(mla_context_t *x, const mla_desc_t *desc, const mlai_dist
                      .dt = desc->dtype,
                      .real = mlai_real(desc->dtype),
                      .n = desc->n,
+                     .what = *what,
                      .lr = slab_rows(d),
+                     .lv = vector_cols(d, what),
                      .st = mlai_stream(x, MLAI_STREAM_MAIN),
                      .a = a,
                      .w = w,
                      .z = z,
+                     .ldz = ldz,
                      .info = info};
 }
 
 mla_status_t mlai_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
-                        int64_t kd, void *a, void *w, void *z, int32_t *info)
+                        const mlai_eigen_t *what, void *a, void *w, void *z, int64_t ldz,
+                        int32_t *info)
 {
     void *work = NULL;
-    syevd_t f = problem(x, desc, d, a, w, z, info);
+    syevd_t f = problem(x, desc, d, what, a, w, z, ldz, info);
     mla_status_t st;
-    f.kd = kd;
     MLAI_TRY_GOTO(st, reserve(&f, &work), done);
     st = solve(&f);
 done:
@@ -307,22 +338,23 @@ static mla_status_t solve_whole(syevd_t *f)
     double most;
     MLAI_TRY(norm_and_scale(f, &most));
     if (!isfinite(most)) return store_info(f, 1);
-    MLAI_TRY(
-        MLAI_BE(x, syevd, f->st, f->dt, f->z != NULL, f->n, f->a, f->desc->ld, f->w, f->info));
+    MLAI_TRY(MLAI_BE(x, syevd, f->st, f->dt, f->what.count > 0, f->n, f->a, f->desc->ld, f->w,
+                     f->info));
     if (f->exponent != 0)
         MLAI_TRY(MLAI_BE(x, lascl, f->st, f->real, f->n, 1, ldexp(1, f->exponent), f->w, f->n));
-    if (f->z)
-        MLAI_TRY(MLAI_BE(x, transpose, f->st, f->dt, MLAI_C, f->n, f->n, f->a, f->desc->ld, f->z,
-                         f->desc->ld));
+    MLAI_TRY(MLAI_BE(x, transpose, f->st, f->dt, MLAI_C, f->n, f->what.count,
+                     mlai_at(f->a, f->dt, f->desc->ld, 0, f->what.first), f->desc->ld, f->z,
+                     f->ldz));
     return nan_if_failed(f);
 }
 
 mla_status_t mlai_syevd_whole(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
-                              void *a, void *w, void *z, int32_t *info)
+                              const mlai_eigen_t *what, void *a, void *w, void *z, int64_t ldz,
+                              int32_t *info)
 {
     void *work = NULL;
     double most;
-    syevd_t f = problem(x, desc, d, a, w, z, info);
+    syevd_t f = problem(x, desc, d, what, a, w, z, ldz, info);
     MLAI_TRY(mlai_reserve(x, sizeof most, sizeof most, &work, &f.base));
     f.norm = work;
     f.off = &most;

@@ -74,6 +74,7 @@ mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nr
     mlai_dist_t d;
     MLAI_TRY(mlai_complete(desc, nranks, device, &full, &d, err));
     mlai_space_t space;
+    mlai_eigen_t what = {.kd = mlai_syevd_band(full.n, device)};
     switch (routine) {
     case MLA_POTRF: space = mlai_potrf_space(&full, &d); break;
     case MLA_POTRS: space = mlai_potrs_space(&full, &d, MLA_RHS_ROWS, nrhs); break;
@@ -82,10 +83,13 @@ mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nr
         space = larger(mlai_potri_space(&full, &d), mlai_potrf_space(&full, &d));
         break;
     case MLA_SYEVD:
-        space = mlai_syevd_space(&full, &d, mlai_syevd_band(full.n, device), true);
+        what.count = full.n;
+        what.shard = true;
+        space = mlai_syevd_space(&full, &d, &what);
         break;
-    case MLA_SYEVD_VALUES:
-        space = mlai_syevd_space(&full, &d, mlai_syevd_band(full.n, device), false);
+    case MLA_SYEVX:
+        what.count = mlai_min(nrhs, full.n);
+        space = mlai_syevd_space(&full, &d, &what);
         break;
     case MLA_GETRF: space = mlai_getrf_space(&full, &d); break;
     case MLA_GETRS: space = mlai_getrs_space(&full, &d, nrhs); break;
@@ -93,6 +97,7 @@ mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nr
     case MLA_GEINV:
         space = larger(mlai_getri_space(&full, &d), mlai_getrf_space(&full, &d));
         break;
+    case MLA_SYEVD_VALUES: space = mlai_syevd_space(&full, &d, &what); break;
     default:
         return mlai_fail(err, MLA_ARG, "routine is %d, expected one of mla_routine_t",
                          (int)routine);

@@ -54,6 +54,16 @@ static inline size_t mlai_trd_scratch(const mlai_dist_t *d, mla_dtype_t dt)
     return mlai_size_mat(d->n + 256, rows, mlai_sizeof(dt));
 }
 
+/* Scratch of the QR of an m x n panel, m >= n. A GPU: twice the rows of a leaf of 32 columns,
+ * small matrices, and V of all leaves if there are several. The host needs less. */
+static inline size_t mlai_geqrt_work(int64_t m, int64_t n, mla_dtype_t dt)
+{
+    size_t es = mlai_sizeof(dt), small = mlai_size_mat(mlai_max(n, 32) + 64, 32, es);
+    size_t tall = mlai_size_align(mlai_size_mat(m + 32, 32, es));
+    size_t v = n > 32 ? mlai_size_mat(m, n, es) : 0;
+    return mlai_size_add(mlai_size_add(mlai_size_mul(tall, 2), small), mlai_size_add(v, 1024));
+}
+
 /* Scratch of a bulge chase (the two entries below), untouched from the call's first launch to its
  * last. Both backends: 8 sweeps on the way, or a counter a sweep; blocks of sweeps with their
  * triangular factors multiplied out. */
@@ -237,9 +247,10 @@ typedef struct mlai_backend_ops {
                                const void *tau, void *a, int64_t lda);
     /* QR of a panel, m >= n, by reflectors (LAPACK geqrt): a := R in its upper triangle and,
      * below the diagonal, V, which has ones on it; t (n x n) := T, zeros below its diagonal. Q =
-     * I - V T V^H = H_0 H_1 ..., H_j = I - t_jj v_j v_j^H. */
+     * I - V T V^H = H_0 H_1 ..., H_j = I - t_jj v_j v_j^H. work: mlai_geqrt_work
+     * bytes. */
     mla_status_t (*geqrt)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
-                          int64_t n, void *a, int64_t lda, void *t, int64_t ldt);
+                          int64_t n, void *a, int64_t lda, void *t, int64_t ldt, void *work);
     /* The whole of a one-rank problem by the vendor's routine, or NULL: w (real type, ascending)
      * and, with vectors, a := eigenvectors of the Hermitian matrix whose lower triangle a has.
      * Takes its own scratch. *info (device memory): 0 or > 0. */

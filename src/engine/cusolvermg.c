@@ -332,10 +332,11 @@ static mla_status_t eigen(mg_t *f, void *host, void *w, void *z, int32_t *info)
 }
 
 static mla_status_t mg_syevd(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *given,
-                             int64_t kd, void *a, void *w, void *z, int32_t *info)
+                             const mlai_eigen_t *what, void *a, void *w, void *z, int64_t ldz,
+                             int32_t *info)
 {
     MLAI_RANGE(x, "syevd, cusolvermg");
-    (void)kd; // the library has a way of its own
+    (void)what, (void)ldz; // all vectors or none, in a way of the library's own; ldz is desc->ld
     mlai_dist_t d = *given;
     mla_desc_t own = *desc;
     mg_t f = {.dt = desc->dtype};

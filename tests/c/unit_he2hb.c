@@ -150,11 +150,13 @@ static void test_geqrt(mla_context_t *x, mla_dtype_t dt, int kind, int64_t m, in
         for (int64_t i = 0; i < lda; i++)
             a[i + j * lda] = i < m ? panel_element(kind, dt, i, j) : CMPLX(NAN, NAN);
     for (int64_t k = 0; k < ldt * n; k++) t[k] = CMPLX(NAN, NAN);
-    void *da = upload(x, dt, lda * n, a), *tau = upload(x, dt, ldt * n, t);
-    must(MLAI_BE(x, geqrt, mlai_stream(x, MLAI_STREAM_MAIN), dt, m, n, da, lda, tau, ldt), x,
-         "geqrt");
+    void *da = upload(x, dt, lda * n, a), *tau = upload(x, dt, ldt * n, t), *work;
+    must(MLAI_BE(x, alloc, mlai_geqrt_work(m, n, dt), &work), x, "alloc");
+    must(MLAI_BE(x, geqrt, mlai_stream(x, MLAI_STREAM_MAIN), dt, m, n, da, lda, tau, ldt, work),
+         x, "geqrt");
     download(x, dt, lda * n, da, out);
     download(x, dt, ldt * n, tau, t);
+    x->be->ops->free(x->be, work);
     form_qr(m, n, out, lda, t, ldt, q, r);
     double tol = 40 * check_eps(dt) * sqrt((double)(m + 10)), size = 0;
     product(false, m, n, n, q, m, r, n, qr);
@@ -397,7 +399,7 @@ static void run_times(mla_context_t *x, mla_dtype_t dt, int64_t n, int64_t kd)
         must(MLAI_BE(x, copy, st, z, a, bytes), x, "copy");
         must(MLAI_BE(x, sync, st), x, "sync");
         double start = now();
-        must(MLAI_BE(x, geqrt, st, dt, rows, kd, z, n, ab, kd), x, "geqrt");
+        must(MLAI_BE(x, geqrt, st, dt, rows, kd, z, n, ab, kd, work), x, "geqrt");
         must(MLAI_BE(x, sync, st), x, "sync");
         least[2] = fmin(least[2], now() - start);
         start = now();

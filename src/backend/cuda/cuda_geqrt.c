@@ -119,26 +119,19 @@ static mla_status_t leaves(const geqrt_t *f)
 }
 
 mla_status_t mlai_cuda_geqrt(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
-                             int64_t n, void *a, int64_t lda, void *t, int64_t ldt)
+                             int64_t n, void *a, int64_t lda, void *t, int64_t ldt, void *work)
 {
     mlai_cuda_t *c = mlai_cuda(be);
     if (n <= 0) return MLA_OK;
     MLAI_CUDA_BEGIN(c);
-    // q and y also hold matrices of LEAF x n.
-    int64_t wide = mlai_max(LEAF, n);
-    size_t tall = bytes_of(dt, mlai_max(m, n), LEAF), small = bytes_of(dt, LEAF, LEAF);
-    size_t bytes = mlai_size_add(mlai_size_mul(tall, 2), mlai_size_mul(small, 2));
-    bytes = mlai_size_add(mlai_size_add(bytes, bytes_of(dt, LEAF, wide)), 256);
-    if (n > LEAF) bytes = mlai_size_add(bytes, bytes_of(dt, m, n));
-    void *scratch = NULL;
-    MLAI_TRY(mlai_cuda_scratch(c, st, bytes, &scratch));
+    size_t tall = bytes_of(dt, m + LEAF, LEAF), small = bytes_of(dt, LEAF, LEAF);
     geqrt_t f = {
         .c = c, .st = st, .dt = dt, .m = m, .n = n, .lda = lda, .ldt = ldt, .a = a, .t = t};
-    f.bad = scratch;
-    f.g = (char *)scratch + 256;
+    f.bad = work;
+    f.g = (char *)work + 256;
     f.r = f.g + small;
     f.w = f.r + small;
-    f.q = f.w + bytes_of(dt, LEAF, wide);
+    f.q = f.w + bytes_of(dt, LEAF, mlai_max(LEAF, n)); // also holds LEAF x n, as y does
     f.y = f.q + tall;
     f.v = f.y + tall;
     return leaves(&f);

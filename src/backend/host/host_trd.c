@@ -98,12 +98,9 @@ mla_status_t mlai_host_larft_diag(mlai_backend_t *be, mlai_stream_t st, mla_dtyp
 }
 
 mla_status_t mlai_host_geqrt(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
-                             int64_t n, void *a, int64_t lda, void *t, int64_t ldt)
+                             int64_t n, void *a, int64_t lda, void *t, int64_t ldt, void *work)
 {
-    void *scratch = NULL;
-    (void)st;
-    MLAI_TRY(be->ops->alloc(be, mlai_size_mat(m + n, 4, mlai_sizeof(mlai_real(dt))), &scratch));
-    BY_REAL(dt, geqrt, parts(dt), m, n, a, lda, t, ldt, scratch);
-    be->ops->free(be, scratch);
+    (void)be, (void)st;
+    BY_REAL(dt, geqrt, parts(dt), m, n, a, lda, t, ldt, work);
     return MLA_OK;
 }

@@ -18,6 +18,6 @@ mla_status_t mlai_host_hetrd_product(mlai_backend_t *be, mlai_stream_t st, mla_d
 mla_status_t mlai_host_larft_diag(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
                                   const void *tau, void *a, int64_t lda);
 mla_status_t mlai_host_geqrt(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
-                             int64_t n, void *a, int64_t lda, void *t, int64_t ldt);
+                             int64_t n, void *a, int64_t lda, void *t, int64_t ldt, void *work);
 
 #endif
