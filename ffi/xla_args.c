@@ -55,11 +55,14 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
                           mlai_xla_status_t *st)
 {
     const xla_attrs_t *attrs = &frame->attrs;
-    int64_t order = 0, rhs = 0, ranks = 0, precision = 0;
+    int64_t order = 0, rhs = 0, ranks = 0, precision = 0, engine = 0;
     if (!attr_int(attrs, routine, "order", MLA_CYCLIC, MLA_NATURAL, &order, st) ||
         !attr_int(attrs, routine, "rhs", MLA_RHS_ROWS, MLA_RHS_REPLICATED, &rhs, st) ||
         (attr_find(attrs, "precision") >= 0 && // FULL where there is none
          !attr_int(attrs, routine, "precision", MLA_PRECISION_FULL, MLA_PRECISION_LOW, &precision,
+                   st)) ||
+        (attr_find(attrs, "engine") >= 0 && // AUTO where there is none
+         !attr_int(attrs, routine, "engine", MLA_ENGINE_AUTO, MLA_ENGINE_CUSOLVERMG, &engine,
                    st)) ||
         !attr_int(attrs, routine, "ranks", 1, INT_MAX, &ranks, st) ||
         !attr_int(attrs, routine, "n", 0, INT64_MAX, &call->n, st) ||
@@ -69,6 +72,7 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
         return false;
     call->order = (mla_order_t)order;
     call->rhs = (mla_rhs_t)rhs;
+    call->engine = (mla_engine_t)engine;
     call->precision = (mla_precision_t)precision;
     call->nranks = (int)ranks;
     call->table = NULL;

@@ -26,6 +26,7 @@ typedef struct mlai_xla_call {
     mla_order_t order;   /* elimination order */
     mla_rhs_t rhs;       /* how right-hand sides lie */
     mla_precision_t precision;
+    mla_engine_t engine;  /* who runs the routine */
     int nranks;           /* P */
     int64_t n, nb;        /* order of the matrix, tile width (0: automatic) */
     int64_t call;         /* call site */

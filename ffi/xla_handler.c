@@ -262,6 +262,7 @@ static mla_status_t run_rank(const job_t *job, mla_comm_t *comm, mlai_xla_status
     mla_context_options_t options = MLA_CONTEXT_OPTIONS_INIT;
     options.device = job->call.device;
     options.comm = comm;
+    options.engine = job->call.engine;
     if (job->call.device == MLA_CUDA) {
         options.ordinal = job->place.ordinal;
         options.stream = job->place.stream;

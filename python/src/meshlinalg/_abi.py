@@ -27,6 +27,7 @@ class _Desc(ctypes.Structure):
         ("lc", ctypes.c_int64),
         ("ld", ctypes.c_int64),
         ("nb", ctypes.c_int64),
+        ("precision", ctypes.c_int),
     )
 
 
@@ -58,7 +59,7 @@ def _check(status: int) -> None:
 
 
 def _desc(n: int, dtype: str, nb: int) -> _Desc:
-    return _Desc(ctypes.sizeof(_Desc), DTYPES.index(dtype), 0, n, 0, 0, nb)
+    return _Desc(ctypes.sizeof(_Desc), DTYPES.index(dtype), 0, n, 0, 0, nb, 0)
 
 
 def version() -> str:

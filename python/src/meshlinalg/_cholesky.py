@@ -172,6 +172,7 @@ def cho_factor(
     mesh=None,
     spec=None,
     tile_size: int | None = None,
+    engine: str = "auto",
     precision=None,
 ) -> CholeskyFactor:
     """Factors a Hermitian positive definite matrix once, to solve with it many times.
@@ -188,7 +189,7 @@ def cho_factor(
     """
     fill = _options.triangle(lower)
     common = _options.common(fill, tile_size, precision, overwrite_a=overwrite_a)
-    a, plan = plan_of(a, mesh, spec)
+    a, plan = plan_of(a, mesh, spec, engine=engine)
     return cho_factor_planned(a, plan, **common)
 
 
@@ -229,6 +230,7 @@ def cholesky(
     mesh=None,
     spec=None,
     tile_size: int | None = None,
+    engine: str = "auto",
     precision=None,
 ):
     """Cholesky factor of a Hermitian positive definite matrix, as ``jax.numpy.linalg.cholesky``.
@@ -248,5 +250,5 @@ def cholesky(
     """
     fill = _options.cholesky_fill(upper, symmetrize_input)
     common = _options.common(fill, tile_size, precision, overwrite_a=overwrite_a)
-    a, plan = plan_of(a, mesh, spec)
+    a, plan = plan_of(a, mesh, spec, engine=engine)
     return cholesky_planned(a, plan, upper=upper, **common)

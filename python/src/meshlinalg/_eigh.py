@@ -59,6 +59,7 @@ def eigh(
     mesh=None,
     spec=None,
     tile_size: int | None = None,
+    engine: str = "auto",
     return_info: bool = False,
     gap_tol: float | None = None,
 ):
@@ -68,7 +69,7 @@ def eigh(
       a: (n, n), float32, float64, complex64 or complex128, with any sharding.
       UPLO: which triangle is read if `symmetrize_input` is False: ``"L"`` (default) or ``"U"``.
       symmetrize_input: diagonalise (A + A^H) / 2.
-      overwrite_a, mesh, spec, tile_size: as in `solve`.
+      overwrite_a, mesh, spec, tile_size, engine: as in `solve`.
       return_info: also return LAPACK's ``info``.
       gap_tol: for derivatives alone. The derivative of V has terms 1 / (w_j - w_i), as in JAX:
         Inf or NaN where eigenvalues are equal. With a number, eigenvalues no further apart than
@@ -91,7 +92,7 @@ def eigh(
         return_info=return_info,
     )
     gap_tol = _options.check_gap_tol(gap_tol)
-    a, plan = plan_of(a, mesh, spec)
+    a, plan = plan_of(a, mesh, spec, engine=engine)
     return eigh_planned(a, plan, gap_tol=gap_tol, **common)
 
 
@@ -104,6 +105,7 @@ def eigvalsh(
     mesh=None,
     spec=None,
     tile_size: int | None = None,
+    engine: str = "auto",
     return_info: bool = False,
 ):
     """Eigenvalues of a Hermitian matrix, ascending, without vectors: faster than `eigh`.
@@ -120,5 +122,5 @@ def eigvalsh(
         overwrite_a=overwrite_a,
         return_info=return_info,
     )
-    a, plan = plan_of(a, mesh, spec)
+    a, plan = plan_of(a, mesh, spec, engine=engine)
     return eigvalsh_planned(a, plan, **common)

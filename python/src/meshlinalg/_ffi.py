@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import _jax_compat as compat
-from . import _library
+from . import _library, _options
 
 CYCLIC, NATURAL = 0, 1
 RHS_ROWS, RHS_REPLICATED = 0, 1
@@ -48,6 +48,7 @@ def _attributes(group, n, nb, order, rhs, key):
         "nb": np.int64(nb),
         "order": np.int64(order),
         "rhs": np.int64(rhs),
+        "engine": np.int64(_options.ENGINES.index(group.engine)),
         "ranks": np.int64(group.ranks),
         "group": np.int64(group.identity),
         "call": np.int64(_call_id(*key, n, nb, order, rhs, group.ranks, group.identity)),

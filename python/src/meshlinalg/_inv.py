@@ -60,6 +60,7 @@ def inv(
     mesh=None,
     spec=None,
     tile_size: int | None = None,
+    engine: str = "auto",
     precision=None,
     return_info: bool = False,
 ):
@@ -87,7 +88,7 @@ def inv(
         overwrite_a=overwrite_a,
         return_info=return_info,
     )
-    a, plan = plan_of(a, mesh, spec)
+    a, plan = plan_of(a, mesh, spec, engine=engine)
     return inv_planned(a, plan, **common)
 
 
@@ -100,6 +101,7 @@ def slogdet(
     mesh=None,
     spec=None,
     tile_size: int | None = None,
+    engine: str = "auto",
     precision=None,
     return_info: bool = False,
 ):
@@ -123,7 +125,7 @@ def slogdet(
         overwrite_a=overwrite_a,
         return_info=return_info,
     )
-    a, plan = plan_of(a, mesh, spec)
+    a, plan = plan_of(a, mesh, spec, engine=engine)
     return slogdet_planned(a, plan, **common)
 
 

@@ -50,6 +50,35 @@ def check_gap_tol(gap_tol) -> float | None:
     return float(gap_tol)
 
 
+ENGINES = ("auto", "native", "cusolvermg")  # mla_engine_t
+MG_DEVICES = 16  # that cuSOLVERMg can drive
+
+
+def check_engine(engine) -> str:
+    if engine not in ENGINES:
+        raise ValueError(f"engine={engine!r}, expected one of {ENGINES}")
+    return engine
+
+
+def check_engine_devices(engine: str, devices, ranks: int) -> None:
+    """Whether an engine can work on these devices; what is not known now, the library says."""
+    if engine != "cusolvermg":
+        return
+    devices = list(devices)
+    cpu = next((d for d in devices if d.platform == "cpu"), None)
+    if cpu is not None:
+        raise ValueError(f"engine='cusolvermg' works on NVIDIA GPUs, but a is on {cpu}")
+    if len({d.process_index for d in devices}) > 1:
+        raise ValueError(
+            "engine='cusolvermg' wants all devices in one process; with several processes use "
+            "engine='native'"
+        )
+    if ranks > MG_DEVICES:
+        raise ValueError(
+            f"engine='cusolvermg' works on at most {MG_DEVICES} devices, a is on {ranks}"
+        )
+
+
 def check_bool(value, name: str) -> bool:
     if isinstance(value, bool):
         return value

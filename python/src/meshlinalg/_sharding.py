@@ -31,6 +31,7 @@ from jax.sharding import AbstractMesh, Mesh, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
 from . import _jax_compat as compat
+from . import _options
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 PARTS, SMALL_PART = 16, 8  # of a shard that is exchanged by parts; rows of a part that is too small
@@ -48,6 +49,7 @@ class Group:
     sizes: tuple[int, ...] = ()
     identity: int = 0  # equal on all processes
     table: tuple[int, ...] | None = None  # (process, ordinal) of each rank of each group
+    engine: str = "auto"  # who runs the routines
 
     @property
     def ranks(self) -> int:
@@ -217,10 +219,12 @@ class Plan:
     axes: tuple[str, ...] = ()
     spec: P | None = None  # of the caller's matrix, where it has to be restored
     local: int | None = None  # rows of a shard, where the caller has chosen them
+    engine: str = "auto"
 
     @functools.cached_property
     def group(self) -> Group:
-        return group_of(self.mesh, self.axes) if self.axes else ALONE
+        group = group_of(self.mesh, self.axes) if self.axes else ALONE
+        return dataclasses.replace(group, engine=self.engine)
 
     @property
     def ranks(self) -> int:
@@ -357,12 +361,16 @@ def check_matrix(a, name: str = "a"):
     return a
 
 
-def plan_of(a, mesh, spec, near=None) -> tuple[Any, Plan]:
+def plan_of(a, mesh, spec, near=None, engine="auto") -> tuple[Any, Plan]:
     """(A where it will be worked on, its plan). A is checked: square, of a supported type.
     If A is on no mesh, it goes to the one of `near`, the right-hand sides."""
     a = check_matrix(a)
-    plan = layout_of(a, mesh, spec, near)
+    plan = dataclasses.replace(layout_of(a, mesh, spec, near), engine=_options.check_engine(engine))
     m = plan.mesh
+    if compat.is_concrete_mesh(m):
+        _options.check_engine_devices(engine, m.devices.flat, plan.ranks)
+    elif m is None and not isinstance(a, compat.Tracer):
+        _options.check_engine_devices(engine, a.devices(), 1)
     if m is not None and not isinstance(a, compat.Tracer) and not _on(a, m):
         if not compat.is_concrete_mesh(m):
             raise ValueError(f"mesh={m} has no devices, and a is on none; pass a jax.sharding.Mesh")

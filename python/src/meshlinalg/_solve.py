@@ -57,6 +57,7 @@ def solve(
     mesh=None,
     spec=None,
     tile_size: int | None = None,
+    engine: str = "auto",
     precision=None,
     return_info: bool = False,
 ):
@@ -78,6 +79,8 @@ def solve(
       mesh, spec: mesh and PartitionSpec of `a` where they cannot be seen: in a program with
         automatic axes, or for an array that is on no mesh yet.
       tile_size: width of the tiles; None: chosen from n, the devices and the type.
+      engine: ``"native"``: the library's own algorithms; ``"cusolvermg"``: NVIDIA's library for the
+        GPUs of one process; ``"auto"``: whichever is known to be faster (docs/engines.md).
       precision: as in ``jax.lax``; None is the full accuracy of the type.
       return_info: also return LAPACK's ``info``.
 
@@ -103,5 +106,5 @@ def solve(
         return_info=return_info,
     )
     b = as_array(b, "b")
-    a, plan = plan_of(a, mesh, spec, near=b)
+    a, plan = plan_of(a, mesh, spec, near=b, engine=engine)
     return solve_planned(a, b, plan, **common)
