@@ -55,7 +55,7 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
                           mlai_xla_status_t *st)
 {
     const xla_attrs_t *attrs = &frame->attrs;
-    int64_t order = 0, rhs = 0, ranks = 0, precision = 0, engine = 0;
+    int64_t order = 0, rhs = 0, ranks = 0, precision = 0, engine = 0, first = 0;
     if (!attr_int(attrs, routine, "order", MLA_CYCLIC, MLA_NATURAL, &order, st) ||
         !attr_int(attrs, routine, "rhs", MLA_RHS_ROWS, MLA_RHS_REPLICATED, &rhs, st) ||
         (attr_find(attrs, "precision") >= 0 && // FULL where there is none
@@ -64,6 +64,8 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
         (attr_find(attrs, "engine") >= 0 && // AUTO where there is none
          !attr_int(attrs, routine, "engine", MLA_ENGINE_AUTO, MLA_ENGINE_CUSOLVERMG, &engine,
                    st)) ||
+        (attr_find(attrs, "first") >= 0 &&
+         !attr_int(attrs, routine, "first", 0, INT64_MAX, &first, st)) ||
         !attr_int(attrs, routine, "ranks", 1, INT_MAX, &ranks, st) ||
         !attr_int(attrs, routine, "n", 0, INT64_MAX, &call->n, st) ||
         !attr_int(attrs, routine, "nb", 0, INT64_MAX, &call->nb, st) ||
@@ -74,6 +76,7 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
     call->rhs = (mla_rhs_t)rhs;
     call->engine = (mla_engine_t)engine;
     call->precision = (mla_precision_t)precision;
+    call->first = first;
     call->nranks = (int)ranks;
     call->table = NULL;
     call->npairs = 0;

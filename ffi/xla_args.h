@@ -29,6 +29,7 @@ typedef struct mlai_xla_call {
     mla_engine_t engine;  /* who runs the routine */
     int nranks;           /* P */
     int64_t n, nb;        /* order of the matrix, tile width (0: automatic) */
+    int64_t first;        /* eigenvector; 0 where there is none */
     int64_t call;         /* call site */
     int64_t group;        /* the mesh and axes, hashed */
     const int64_t *table; /* (process, ordinal) of each rank of each group, or NULL */

@@ -15,6 +15,7 @@
  *   mla_xla_poinv           a          ainv^a, logdet, info
  *   mla_xla_syevd           a          work^a, w, v, info
  *   mla_xla_syevd_values    a          work^a, w, info
+ *   mla_xla_syevx           a          work^a, w, v [lc, count], info; attribute `first`
  *
  * Each has a twin for CUDA devices, mla_xla_..._cuda, registered under the same name.
  * logdet is eight bytes, f64[1] or u32[2]: a double also where JAX has none (x64 off).
@@ -90,6 +91,19 @@ static bool check_vectors(job_t *job, const buffers_t *buf, mlai_xla_status_t *s
            mlai_xla_shape1(buf->out[3], job->routine, "info", XLA_S32, 1, st);
 }
 
+static bool check_some_vectors(job_t *job, const buffers_t *buf, mlai_xla_status_t *st)
+{
+    const xla_buffer_t *a = buf->in[0], *v = buf->out[2];
+    if (!check_matrix(job, buf, st) ||
+        !mlai_xla_shape1(buf->out[1], job->routine, "w", mlai_xla_real(a->dtype), job->call.n,
+                         st) ||
+        !mlai_xla_shape2(v, job->routine, "v", a->dtype, a->dims[0], -1, st) ||
+        !mlai_xla_shape1(buf->out[3], job->routine, "info", XLA_S32, 1, st))
+        return false;
+    job->nrhs = v->dims[1];
+    return true;
+}
+
 static int64_t ldc(const job_t *job)
 {
     return job->nrhs > 1 ? job->nrhs : 1;
@@ -132,6 +146,12 @@ static mla_status_t run_vectors(mla_context_t *ctx, const job_t *job)
     return mla_syevd(ctx, &job->desc, job->out[0], job->out[1], job->out[2], job->out[3]);
 }
 
+static mla_status_t run_some_vectors(mla_context_t *ctx, const job_t *job)
+{
+    return mla_syevx(ctx, &job->desc, job->call.first, job->nrhs, job->out[0], job->out[1],
+                     job->out[2], ldc(job), job->out[3]);
+}
+
 #define TARGET(target, routine, nargs, nrets, check, run)                           \
     MLA_API xla_error_t *mla_xla_##target(xla_frame_t *frame);                      \
     MLA_API xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame);               \
@@ -151,3 +171,4 @@ TARGET(potri, "potri", 1, 1, check_matrix, run_potri)
 TARGET(poinv, "poinv", 1, 3, check_factor, run_poinv)
 TARGET(syevd, "syevd", 1, 4, check_vectors, run_vectors)
 TARGET(syevd_values, "syevd", 1, 3, check_values, run_values)
+TARGET(syevx, "syevx", 1, 4, check_some_vectors, run_some_vectors)

@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from . import _ffi, _ops, _options, _rules
+from . import _jax_compat as compat
 from ._ops import Call
 from ._sharding import Plan, overwriting, plan_of, run
 
@@ -24,6 +26,12 @@ def _vectors(call: Call, a):
     return *kept, w, _ops.deliver(call, v), info
 
 
+def _some_vectors(call: Call, a):
+    w, v, info, *kept = _rules.syevx(call, _ops.rows_of(call, a))
+    first, count = call.some
+    return *kept, w[first : first + count], _ops.deliver_rows(call, v), info
+
+
 def _values(call: Call, a):
     w, info, *kept = _rules.syevd_values(call, _ops.rows_of(call, a))
     return *kept, w, info
@@ -38,6 +46,36 @@ def eigh_planned(a, plan: Plan, *, nb, fill, overwrite_a, return_info, gap_tol):
         *_, w, v, info = run(_vectors, call, a, **overwriting(plan, overwrite_a))
     result = EighResult(w, v)
     return (result, info) if return_info else result
+
+
+def _some_planned(a, plan: Plan, some, *, nb, fill, overwrite_a, return_info, gap_tol):
+    """`eigh` for eigenvectors some[0] .. some[0] + some[1] - 1 of a matrix with n > 0."""
+    call = Call(plan, nb, fill, keep=overwrite_a, gap_tol=gap_tol, some=some)
+    *_, w, v, info = run(_some_vectors, call, a, **overwriting(plan, overwrite_a))
+    result = EighResult(w, v)
+    return (result, info) if return_info else result
+
+
+def _subset(a, plan: Plan, by_index, by_value, common) -> tuple[int, int] | None:
+    """First eigenvector and number of them; None: all."""
+    if by_index is not None and by_value is not None:
+        raise ValueError("subset_by_index and subset_by_value: expected one of them")
+    if by_index is not None:
+        return _options.check_range(by_index, plan.n)
+    if by_value is None:
+        return None
+    low, high = _options.check_interval(by_value)
+    if isinstance(a, compat.Tracer):
+        raise TypeError(
+            "subset_by_value inside a traced function: the number of eigenvalues in the interval "
+            "is the shape of the result; use subset_by_index"
+        )
+    w = np.asarray(eigvalsh_planned(a, plan, **common | _KEEP))
+    first = int(np.searchsorted(w, low, side="right"))
+    return first, max(0, int(np.searchsorted(w, high, side="right")) - first)
+
+
+_KEEP = {"overwrite_a": False, "return_info": False}
 
 
 def eigvalsh_planned(a, plan: Plan, *, nb, fill, overwrite_a, return_info):
@@ -62,6 +100,8 @@ def eigh(
     engine: str = "auto",
     return_info: bool = False,
     gap_tol: float | None = None,
+    subset_by_index: tuple[int, int] | None = None,
+    subset_by_value: tuple[float, float] | None = None,
 ):
     """Eigenvalues and eigenvectors of a Hermitian matrix, as ``jax.numpy.linalg.eigh``.
 
@@ -76,10 +116,17 @@ def eigh(
         gap_tol max|w| count as equal, and their terms are left out: the derivative of all that
         depends on the eigenspaces and not on the basis in them (a projector, a density) is
         right, and everything is finite. About n eps is a good choice.
+      subset_by_index: (first, last), both counted from 0 and both wanted, as in
+        ``scipy.linalg.eigh``: only these eigenvalues and eigenvectors. What follows the
+        reduction to tridiagonal form then costs the wanted part alone. Derivatives still need
+        all eigenvectors.
+      subset_by_value: (low, high): those with low < w <= high. Not inside `jax.jit`, and it
+        takes the eigenvalues alone first, to count.
 
     Returns:
       EighResult(eigenvalues, eigenvectors): (n,), real, ascending, on every device; and (n, n),
-      column j belongs to eigenvalue j, with the sharding of `a`. With `return_info` the tuple
+      column j belongs to eigenvalue j, with the sharding of `a` (a subset: sharded by rows, or on
+      every device if `a` is). With `return_info` the tuple
       (result, info): info > 0, and NaN, if the iteration failed or `a` has NaN or Inf.
 
     Raises:
@@ -93,7 +140,10 @@ def eigh(
     )
     gap_tol = _options.check_gap_tol(gap_tol)
     a, plan = plan_of(a, mesh, spec, engine=engine)
-    return eigh_planned(a, plan, gap_tol=gap_tol, **common)
+    some = _subset(a, plan, subset_by_index, subset_by_value, common)
+    if some is None or plan.n == 0:
+        return eigh_planned(a, plan, gap_tol=gap_tol, **common)
+    return _some_planned(a, plan, some, gap_tol=gap_tol, **common)
 
 
 def eigvalsh(

@@ -42,7 +42,7 @@ def real_dtype(dtype):
     return jnp.finfo(dtype).dtype
 
 
-def _attributes(group, n, nb, order, rhs, key):
+def _attributes(group, n, nb, order, rhs, first, key):
     attributes = {
         "n": np.int64(n),
         "nb": np.int64(nb),
@@ -53,6 +53,8 @@ def _attributes(group, n, nb, order, rhs, key):
         "group": np.int64(group.identity),
         "call": np.int64(_call_id(*key, n, nb, order, rhs, group.ranks, group.identity)),
     }
+    if first is not None:
+        attributes["first"] = np.int64(first)
     if group.table is not None:
         attributes["table"] = np.asarray(group.table, np.int64)
     return attributes
@@ -68,7 +70,19 @@ def _like(x, shard: bool = True) -> _Result:
     return _Result(x.shape, x.dtype, shard)
 
 
-def _call(target, results, operands, aliases, group, *, n, nb, order=CYCLIC, rhs=RHS_REPLICATED):
+def _call(
+    target,
+    results,
+    operands,
+    aliases,
+    group,
+    *,
+    n,
+    nb,
+    order=CYCLIC,
+    rhs=RHS_REPLICATED,
+    first=None,
+):
     _library.register()
     key = (target, *((x.shape, str(x.dtype)) for x in operands))
     operands = (*operands, group.where())
@@ -81,7 +95,7 @@ def _call(target, results, operands, aliases, group, *, n, nb, order=CYCLIC, rhs
         _library.PREFIX + target, types, input_output_aliases=aliases, vmap_method="sequential"
     )
     operands = (compat.as_varying(x, varying) for x in operands)
-    return tuple(call(*operands, **_attributes(group, n, nb, order, rhs, key)))
+    return tuple(call(*operands, **_attributes(group, n, nb, order, rhs, first, key)))
 
 
 _INFO = _Result((1,), np.dtype(np.int32))
@@ -147,6 +161,14 @@ def syevd(a, group, *, n, nb):
     """Shard of A -> (w, rows of V, work, info)."""
     results = _like(a), _Result((n,), real_dtype(a.dtype)), _like(a), _INFO
     work, w, v, info = _call("syevd", results, (a,), {0: 0}, group, n=n, nb=nb)
+    return w, v, work, info[0]
+
+
+def syevx(a, group, *, n, nb, first, count):
+    """Shard of A -> (w, rows of the columns [first, first + count) of V, work, info)."""
+    some = _Result((a.shape[0], count), a.dtype, True)
+    results = _like(a), _Result((n,), real_dtype(a.dtype)), some, _INFO
+    work, w, v, info = _call("syevx", results, (a,), {0: 0}, group, n=n, nb=nb, first=first)
     return w, v, work, info[0]
 
 

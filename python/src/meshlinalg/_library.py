@@ -20,7 +20,7 @@ from . import _jax_compat as compat
 
 # C library's ABI in the names of the targets: two versions of the package do not collide.
 PREFIX = "meshlinalg_0_"
-TARGETS = ("potrf", "potrs", "posv", "potri", "poinv", "syevd", "syevd_values")
+TARGETS = ("potrf", "potrs", "posv", "potri", "poinv", "syevd", "syevd_values", "syevx")
 
 TARGETS += ("geqrf", "ungqr", "gels")
 

@@ -28,6 +28,7 @@ class Call:
     fill: str | None = None
     sides: Sides = dataclasses.field(default_factory=Sides)
     keep: bool = False  # also return, last, what A becomes in place: a donated A needs a result
+    some: tuple[int, int] | None = None  # `eigh`: first eigenvector and number of them
     gap_tol: float | None = None  # `eigh`: which eigenvalues are equal for the derivative
 
     @property
@@ -62,6 +63,15 @@ def deliver(call: Call, rows, hermitian: bool = False):
             lambda rows: plan.local_matrix(rows, hermitian), (plan.rows_spec,), plan.matrix_spec
         )(rows)
     )
+
+
+def deliver_rows(call: Call, rows):
+    """A matrix of other width than A of which there are row shards: as they are, or on all
+    devices where A is."""
+    plan = call.plan
+    if plan.kind != "replicated":
+        return rows
+    return plan.map(plan.gather, (plan.rows_spec,), plan.matrix_spec)(rows)
 
 
 def _folding_sides(op):
@@ -179,6 +189,19 @@ def syevd(call: Call, a):
 
     def local(a):
         w, v, work, info = _ffi.syevd(a, plan.group, **call.sizes)
+        return w, v, info, *call.last(work)
+
+    out_specs = (P(None), plan.rows_spec, P(), *call.last(plan.rows_spec))
+    return plan.map(local, (plan.rows_spec,), out_specs)(a)
+
+
+def syevx(call: Call, a):
+    """A -> w, the wanted columns of V, info[, work]."""
+    plan = call.plan
+    first, count = call.some
+
+    def local(a):
+        w, v, work, info = _ffi.syevx(a, plan.group, first=first, count=count, **call.sizes)
         return w, v, info, *call.last(work)
 
     out_specs = (P(None), plan.rows_spec, P(), *call.last(plan.rows_spec))

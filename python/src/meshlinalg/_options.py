@@ -79,6 +79,30 @@ def check_engine_devices(engine: str, devices, ranks: int) -> None:
         )
 
 
+def check_range(pair, n: int) -> tuple[int, int]:
+    """subset_by_index=(first, last) as first and number."""
+    try:
+        first, last = (operator.index(x) for x in pair)
+    except (TypeError, ValueError):
+        raise TypeError(f"subset_by_index must be two integers, got {pair!r}") from None
+    if not 0 <= first <= last < n:
+        raise ValueError(
+            f"subset_by_index=({first}, {last}), expected 0 <= first <= last < n = {n}"
+        )
+    return first, last - first + 1
+
+
+def check_interval(pair) -> tuple[float, float]:
+    """subset_by_value=(low, high)."""
+    try:
+        low, high = (float(x) for x in pair)
+    except (TypeError, ValueError):
+        raise TypeError(f"subset_by_value must be two numbers, got {pair!r}") from None
+    if not low < high:
+        raise ValueError(f"subset_by_value=({low}, {high}), expected low < high")
+    return low, high
+
+
 def check_bool(value, name: str) -> bool:
     if isinstance(value, bool):
         return value

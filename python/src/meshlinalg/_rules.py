@@ -410,6 +410,22 @@ def _syevd_jvp(call, primals, tangents):
 
 
 @_with_rule
+def syevx(call: Call, a):
+    """A -> w, the wanted columns of V, info[, work]."""
+    return tuple(_ops.syevx(call, a))
+
+
+@syevx.defjvp
+def _syevx_jvp(call, primals, tangents):
+    # The other vectors are what these move to: all of them are needed.
+    w, v, info, *kept = syevd(call, *primals)
+    dw, dv = _values_tangent(call, v, *tangents), _vectors_tangent(call, w, v, *tangents)
+    wanted = slice(call.some[0], sum(call.some))
+    v, dv = v[:, wanted], dv[:, wanted]
+    return (w, v, info, *kept), (dw, dv, _none(info), *map(_none, kept))
+
+
+@_with_rule
 def syevd_values(call: Call, a):
     """A -> w, info[, work]."""
     return tuple(_ops.syevd_values(call, a))
