@@ -497,6 +497,35 @@ def inside_shard_map():
 
 
 @check(collectives=True)
+def derivatives():
+    """Shards of tangents go round all processes."""
+    n = order()
+    mesh, a = mesh_of(), hermitian("random", n, "complex128")
+    b = normal(np.random.default_rng(3), (n, 2), "complex128")
+
+    def f(a, b):
+        factor = ml.cho_factor(a)
+        x, w = factor.solve(b), ml.eigvalsh(a)
+        return jnp.sum(x.real) + factor.logdet() + jnp.sum(w * w) / 2
+
+    A, B = put(a, mesh), put(b, mesh, P(None, None))
+    value, tangent = jax.jit(lambda a, b: jax.jvp(f, (a, b), (a, b)))(A, B)
+    of_a, of_b = jax.jit(jax.grad(f, (0, 1)))(A, B)
+    # f' = Re sum(g A') in JAX: g is the transposed of what it is in formulas with a trace.
+    inverse, ones = np.linalg.inv(a), np.ones_like(b)
+    x, y = inverse @ b, inverse @ ones
+    exact = inverse.T + a.T - (y.conj() @ x.T + x.conj() @ y.T) / 2
+    slope = np.sum(exact * a).real + np.sum(x.real)
+    unit = n * np.finfo(float).eps * np.linalg.cond(a)
+    return max(
+        norm1(whole(of_a) - exact) / (norm1(exact) * unit),
+        norm1(whole(of_b) - y.conj()) / (norm1(y) * unit),
+        abs(whole(tangent) - slope) / (abs(slope) * unit),
+        abs(whole(value) - whole(f(A, B))) / (abs(whole(value)) * unit),
+    )
+
+
+@check(collectives=True)
 def allgather():
     """The host's gathering by files and JAX's own give the same."""
     n = order()
