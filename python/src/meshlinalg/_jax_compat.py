@@ -29,11 +29,16 @@ __all__ = [
     "context_mesh",
     "cuda_major",
     "is_concrete_mesh",
+    "is_explicit",
+    "is_manual",
     "job_name",
+    "leading_axes",
+    "mapped_axes",
     "process_identity",
     "reshard",
     "result_type",
     "shard_map",
+    "spmd_axes",
     "varying_axes",
     "x64_enabled",
 ]
@@ -69,18 +74,68 @@ def context_mesh() -> AbstractMesh | None:
     return None if mesh is None or mesh.empty else mesh
 
 
+def is_explicit(mesh: Mesh | AbstractMesh) -> bool:
+    """Whether shardings on this mesh are part of types."""
+    return AxisType.Explicit in axis_types(mesh).values()
+
+
 def shard_map(f, mesh, in_specs, out_specs):
-    """shard_map over all axes of the mesh. Results are replicated where out_specs says so,
-    which check_vma cannot know of a foreign function."""
+    """shard_map over all axes of the mesh, but for those that a vmap maps over. Results are
+    replicated where out_specs says so, which check_vma cannot know of a foreign function."""
+    if mapped_axes() >= set(mesh.axis_names):
+        return f
     return jax.shard_map(f, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+
+
+def _entries(spec) -> list:
+    """What a PartitionSpec says, without its last None."""
+    entries = [(x,) if isinstance(x, str) else x or None for x in spec]
+    while entries and entries[-1] is None:
+        entries.pop()
+    return entries
 
 
 def reshard(x, mesh, spec):
     """x laid out as `spec` says, in explicit and automatic meshes. Inside a program only."""
     sharding = NamedSharding(mesh, spec)
-    if any(t == AxisType.Explicit for t in axis_types(mesh).values()):
+    if is_explicit(mesh):
+        here = jax.typeof(x).sharding
+        if here.mesh.shape == mesh.shape and _entries(here.spec) == _entries(spec):
+            return x  # JAX 0.9 would gather the batch of a vmap here
         return jax.sharding.reshard(x, sharding)
     return jax.lax.with_sharding_constraint(x, sharding)
+
+
+# ---- axes of a mesh under vmap -----------------------------------------------------------------
+
+
+def _axis_env():
+    from jax._src import core
+
+    return core.get_axis_env()
+
+
+def mapped_axes() -> frozenset[str]:
+    """Explicit axes along which arrays are sharded that a vmap around maps over: no array in it
+    can use them."""
+    return frozenset(_axis_env().explicit_mesh_axis_names)
+
+
+def spmd_axes() -> frozenset[str]:
+    """The spmd_axis_name of the vmaps around."""
+    return frozenset(_axis_env().spmd_axis_names)
+
+
+def leading_axes(x) -> tuple[str, ...]:
+    """Axes along which the first dimension of x is sharded, as far as its type tells."""
+    first = (*jax.typeof(x).sharding.spec, None)[0]
+    return () if first is None else (first,) if isinstance(first, str) else tuple(first)
+
+
+def is_manual(axis: str) -> bool:
+    """Whether the code that is being traced runs on one device along this axis."""
+    mesh = context_mesh()
+    return mesh is not None and axis_types(mesh).get(axis) == AxisType.Manual
 
 
 # ---- types inside a shard_map with check_vma ---------------------------------------------------

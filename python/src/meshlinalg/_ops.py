@@ -9,13 +9,12 @@ sides have two dimensions and lie as `Sides` says.
 from __future__ import annotations
 
 import dataclasses
-import functools
 
-import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec as P
 
 from . import _ffi
+from ._batch import ROWS, SAME, SIDES, Foreign
 from ._sharding import Plan, Sides
 
 
@@ -74,108 +73,80 @@ def deliver_rows(call: Call, rows):
     return plan.map(plan.gather, (plan.rows_spec,), plan.matrix_spec)(rows)
 
 
-def _folding_sides(op):
-    """op(call, a, b) -> (x, *rest), where a batch of b alone (vmap) becomes more columns of b.
-    Batches of a run one after another."""
-
-    @functools.cache
-    def batchable(call):
-        @jax.custom_batching.custom_vmap
-        def one(a, b):
-            return op(call, a, b)
-
-        @one.def_vmap
-        def many(size, batched, a, b):
-            if batched[0]:
-                axes = tuple(0 if x else None for x in batched)
-                out = jax.vmap(functools.partial(op, call), axes)(a, b)
-                return out, (True,) * len(out)
-            n, k = b.shape[1:]
-            x, *rest = one(a, jnp.moveaxis(b, 0, 1).reshape(n, size * k))
-            x = jnp.moveaxis(x.reshape(n, size, k), 1, 0)
-            return (x, *rest), (True, *(False for _ in rest))
-
-        return one
-
-    return functools.wraps(op)(lambda call, a, b: batchable(call)(a, b))
-
-
-@_folding_sides
 def posv(call: Call, a, b):
-    """A, b -> x, info[, factor]."""
-    plan, spec = call.plan, call.sides_spec
+    """A, b -> x, info[, what A becomes]."""
 
-    def local(a, b):
-        f, x, _, info = _ffi.posv(a, b, plan.group, rhs=call.rhs, **call.sizes)
+    def one(call, a, b):
+        f, x, _, info = _ffi.posv(a, b, call.plan.group, rhs=call.rhs, **call.sizes)
         return x, info, *call.last(f)
 
-    out_specs = (spec, P(), *call.last(plan.rows_spec))
-    return plan.map(local, (plan.rows_spec, spec), out_specs)(a, b)
+    return Foreign(call, one, (ROWS, SIDES), (SIDES, SAME, *call.last(ROWS)))(a, b)
+
+
+def _potrf(call, a):
+    f, logdet, info = _ffi.potrf(a, call.plan.group, **call.sizes)
+    return logdet, info, *call.last(f)
 
 
 def potrf(call: Call, a):
-    """A -> logdet, info[, factor]."""
-    plan = call.plan
-
-    def local(a):
-        f, logdet, info = _ffi.potrf(a, plan.group, **call.sizes)
-        return logdet, info, *call.last(f)
-
-    out_specs = (P(), P(), *call.last(plan.rows_spec))
-    return plan.map(local, (plan.rows_spec,), out_specs)(a)
+    """A -> logdet, info, factor."""
+    call = dataclasses.replace(call, keep=True)
+    return Foreign(call, _potrf, (ROWS,), (SAME, SAME, ROWS), alone_too=False)(a)
 
 
-@_folding_sides
+def logdet(call: Call, a):
+    """A -> logdet, info[, what A becomes]."""
+    return Foreign(call, _potrf, (ROWS,), (SAME, SAME, *call.last(ROWS)))(a)
+
+
 def potrs(call: Call, f, b):
-    """Factor, b -> (x,)."""
-    plan, spec = call.plan, call.sides_spec
+    """Factor, b -> x."""
 
-    def local(f, b):
-        return (_ffi.potrs(f, b, plan.group, rhs=call.rhs, **call.sizes),)
+    def one(call, f, b):
+        return (_ffi.potrs(f, b, call.plan.group, rhs=call.rhs, **call.sizes),)
 
-    return plan.map(local, (plan.rows_spec, spec), (spec,))(f, b)
+    return Foreign(call, one, (ROWS, SIDES), (SIDES,), alone_too=False)(f, b)[0]
 
 
 def potri(call: Call, f):
     """Factor -> inverse."""
-    plan = call.plan
-    local = functools.partial(_ffi.potri, group=plan.group, **call.sizes)
-    return plan.map(local, (plan.rows_spec,), plan.rows_spec)(f)
+
+    def one(call, f):
+        return (_ffi.potri(f, call.plan.group, **call.sizes),)
+
+    return Foreign(call, one, (ROWS,), (ROWS,), alone_too=False)(f)[0]
 
 
 def poinv(call: Call, a):
     """A -> inverse, info."""
-    plan = call.plan
 
-    def local(a):
-        inverse, _, info = _ffi.poinv(a, plan.group, **call.sizes)
+    def one(call, a):
+        inverse, _, info = _ffi.poinv(a, call.plan.group, **call.sizes)
         return inverse, info
 
-    return plan.map(local, (plan.rows_spec,), (plan.rows_spec, P()))(a)
+    return Foreign(call, one, (ROWS,), (ROWS, SAME))(a)
 
 
 def cholesky(call: Call, a):
     """A -> U with A = U^H U."""
-    plan = call.plan
 
-    def local(a):
+    def one(call, a):
         # A row-major shard is columns of A^T = conj(L) L^T: what comes out is rows of L^H.
-        u, _, _ = _ffi.potrf(a, plan.group, order=_ffi.NATURAL, **call.sizes)
-        row, col = plan.indices(u)
-        return jnp.where(row <= col, u, 0)  # also where it is NaN
+        u, _, _ = _ffi.potrf(a, call.plan.group, order=_ffi.NATURAL, **call.sizes)
+        row, col = call.plan.indices(u)
+        return (jnp.where(row <= col, u, 0),)  # also where it is NaN
 
-    return plan.map(local, (plan.rows_spec,), plan.rows_spec)(a)
+    return Foreign(call, one, (ROWS,), (ROWS,))(a)[0]
 
 
 def inverse_of_upper(call: Call, u):
     """U, as `cholesky` gives it -> U^-1 = A^-1 U^H."""
-    plan = call.plan
 
-    def local(u):
-        b = plan.turn(u)
-        return _ffi.potrs(u, b, plan.group, rhs=_ffi.RHS_ROWS, order=_ffi.NATURAL, **call.sizes)
+    def one(call, u):
+        b, how = call.plan.turn(u), {"rhs": _ffi.RHS_ROWS, "order": _ffi.NATURAL}
+        return (_ffi.potrs(u, b, call.plan.group, **how, **call.sizes),)
 
-    return plan.map(local, (plan.rows_spec,), plan.rows_spec)(u)
+    return Foreign(call, one, (ROWS,), (ROWS,))(u)[0]
 
 
 def turn(call: Call, rows):
@@ -184,37 +155,32 @@ def turn(call: Call, rows):
 
 
 def syevd(call: Call, a):
-    """A -> w, V, info[, work]."""
-    plan = call.plan
+    """A -> w, V, info[, what A becomes]."""
 
-    def local(a):
-        w, v, work, info = _ffi.syevd(a, plan.group, **call.sizes)
+    def one(call, a):
+        w, v, work, info = _ffi.syevd(a, call.plan.group, **call.sizes)
         return w, v, info, *call.last(work)
 
-    out_specs = (P(None), plan.rows_spec, P(), *call.last(plan.rows_spec))
-    return plan.map(local, (plan.rows_spec,), out_specs)(a)
+    return Foreign(call, one, (ROWS,), (SAME, ROWS, SAME, *call.last(ROWS)))(a)
 
 
 def syevx(call: Call, a):
-    """A -> w, the wanted columns of V, info[, work]."""
-    plan = call.plan
+    """A -> w, the wanted columns of V, info[, what A becomes]."""
     first, count = call.some
 
-    def local(a):
-        w, v, work, info = _ffi.syevx(a, plan.group, first=first, count=count, **call.sizes)
+    def one(call, a):
+        group, some = call.plan.group, {"first": first, "count": count}
+        w, v, work, info = _ffi.syevx(a, group, **some, **call.sizes)
         return w, v, info, *call.last(work)
 
-    out_specs = (P(None), plan.rows_spec, P(), *call.last(plan.rows_spec))
-    return plan.map(local, (plan.rows_spec,), out_specs)(a)
+    return Foreign(call, one, (ROWS,), (SAME, ROWS, SAME, *call.last(ROWS)))(a)
 
 
 def syevd_values(call: Call, a):
-    """A -> w, info[, work]."""
-    plan = call.plan
+    """A -> w, info[, what A becomes]."""
 
-    def local(a):
-        w, work, info = _ffi.syevd_values(a, plan.group, **call.sizes)
+    def one(call, a):
+        w, work, info = _ffi.syevd_values(a, call.plan.group, **call.sizes)
         return w, info, *call.last(work)
 
-    out_specs = (P(None), P(), *call.last(plan.rows_spec))
-    return plan.map(local, (plan.rows_spec,), out_specs)(a)
+    return Foreign(call, one, (ROWS,), (SAME, SAME, *call.last(ROWS)))(a)

@@ -237,6 +237,9 @@ def rows_plan_of(a, mesh, spec, near=None) -> tuple[Any, RowsPlan]:
     if place.mesh is None:
         return a, RowsPlan(m, n)
     everything = tuple(place.mesh.axis_names)
+    mapped = sorted(compat.mapped_axes().intersection(everything))
+    if mapped:
+        raise ValueError(f"a batch along the explicit axes {mapped} is not available here")
     sizes = dict(place.mesh.shape)
     rows, cols = _entries(place.spec, 2) if place.spec is not None else (everything, ())
     axes = rows + cols or everything

@@ -19,7 +19,6 @@ more than a few shards, in either mode.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 
 import jax
@@ -153,7 +152,7 @@ def _solve(call: Call, f, a, b):
         return compat.as_varying(_apply(call, a, x), varying)
 
     def solve(_, b):
-        return compat.as_varying(_ops.potrs(call, f, b)[0], varying)
+        return compat.as_varying(_ops.potrs(call, f, b), varying)
 
     def transposed(_, b):  # A^T = conj(A)
         return jnp.conj(solve(None, jnp.conj(b)))
@@ -171,8 +170,7 @@ def posv(call: Call, a, b):
 
 @functools.partial(posv.defjvp, symbolic_zeros=True)
 def _posv_jvp(call, primals, tangents):
-    with_factor = dataclasses.replace(call, keep=True)
-    _, info, f = _ops.potrf(with_factor, jax.lax.stop_gradient(primals[0]))
+    _, info, f = _ops.potrf(call, jax.lax.stop_gradient(primals[0]))
 
     def solve(a, b):
         return _solve(call, f, a, b)
@@ -187,7 +185,7 @@ def _posv_jvp(call, primals, tangents):
 @_with_rule
 def factor(call: Call, a):
     """A -> log det (see `factor_logdet`), info, factor."""
-    return tuple(_ops.potrf(dataclasses.replace(call, keep=True), a))
+    return tuple(_ops.potrf(call, a))
 
 
 @factor.defjvp
@@ -199,7 +197,7 @@ def _factor_jvp(call, primals, tangents):
 @_with_rule
 def potrs(call: Call, f, b):
     """Factor, b -> x."""
-    return _ops.potrs(call, f, b)[0]
+    return _ops.potrs(call, f, b)
 
 
 @functools.partial(potrs.defjvp, symbolic_zeros=True)
@@ -236,7 +234,7 @@ def _minus_sandwich(call: Call, x, a):
 @_with_rule
 def logdet(call: Call, a):
     """A -> log det, info[, factor]."""
-    return tuple(_ops.potrf(call, a))
+    return tuple(_ops.logdet(call, a))
 
 
 @logdet.defjvp

@@ -64,7 +64,8 @@ class Group:
         run on other devices than those it was traced for."""
         if not self.axes:
             return jnp.zeros(2, jnp.int32)
-        index = jax.lax.axis_index(self.others) if self.others else jnp.int32(0)
+        others = tuple(x for x in self.others if compat.is_manual(x))  # all, but under vmap
+        index = jax.lax.axis_index(others) if others else jnp.int32(0)
         return jnp.stack([index, self.rank()]).astype(jnp.int32)
 
 
@@ -396,7 +397,8 @@ def layout_of(a, mesh, spec, near=None) -> Plan:
         return Plan(n, "single")
     m = place.mesh
     sizes = dict(m.shape)
-    everything = tuple(m.axis_names)
+    taken = compat.mapped_axes() | compat.spmd_axes()
+    everything = tuple(x for x in m.axis_names if x not in taken)
     known = place.spec is not None
     rows, cols = _entries(place.spec, 2) if known else (everything, ())
     for dim, axes in enumerate((rows, cols) if known else ()):
@@ -406,6 +408,9 @@ def layout_of(a, mesh, spec, near=None) -> Plan:
                 f"spec={place.spec}: dimension {dim} of a has {n} elements, which {count} devices "
                 "do not divide; leave it replicated and pass mesh="
             )
+    both = sorted(taken.intersection(rows + cols))
+    if both:
+        raise ValueError(f"a is sharded along the mesh axes {both}, over which jax.vmap maps")
     even = n % math.prod(sizes[x] for x in rows + cols) == 0
     if rows and cols:  # if there are too few rows for all devices: copies along the second axis
         return Plan(n, "grid", m, rows + cols if even else rows, place.spec)
@@ -413,6 +418,8 @@ def layout_of(a, mesh, spec, near=None) -> Plan:
         return Plan(n, "rows", m, rows)
     if cols:
         return Plan(n, "columns", m, cols)
+    if not everything:  # each device has matrices of its own
+        return Plan(n, "copies", m)
     return Plan(n, "replicated", m, everything)
 
 
