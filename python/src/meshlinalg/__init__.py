@@ -19,6 +19,7 @@ from ._explain import Explanation, explain
 from ._inv import SlogdetResult, det, inv, slogdet
 from ._qr import QRResult, qr
 from ._solve import solve
+from ._svd import PolarResult, SVDResult, cond, matrix_rank, pinv, polar, svd, svdvals
 
 __version__ = "0.1.0"
 
@@ -26,19 +27,27 @@ __all__ = [
     "CholeskyFactor",
     "EighResult",
     "Explanation",
+    "PolarResult",
     "QRResult",
+    "SVDResult",
     "SlogdetResult",
     "__version__",
     "cho_factor",
     "cho_solve",
     "cholesky",
+    "cond",
     "det",
     "eigh",
     "eigvalsh",
     "explain",
     "inv",
+    "matrix_rank",
+    "pinv",
+    "polar",
     "qr",
     "shard",
     "slogdet",
     "solve",
+    "svd",
+    "svdvals",
 ]

@@ -140,6 +140,33 @@ class Ring:
         x = jax.lax.all_to_all(x, self.group.axes, split_axis=1, concat_axis=0, tiled=True)
         return jnp.conj(x[:count].T)
 
+    def _move(self, x, pairs):
+        """x to where `pairs` of ranks say, zeros to the others."""
+        pairs = [(a, b) for a, b in pairs if 0 <= a < self.ranks and 0 <= b < self.ranks]
+        return jax.lax.ppermute(x, self.group.axes, pairs)
+
+    def stack_eye(self, x, count: int):
+        """Rows of [X; I], in this order: blocks 2p and 2p + 1 of X's and then I's on rank p."""
+        ranks, each = self.ranks, self.each(count)
+        if ranks == 1:
+            return jnp.concatenate([x, self.eye(count, x.dtype)])
+        row = 2 * self.group.rank() * each + jnp.arange(2 * each)[:, None] - ranks * each
+        below = ((row == jnp.arange(count)) & (row >= 0)).astype(x.dtype)
+        parts = [self._move(x, [(2 * p + s, p) for p in range(ranks)]) for s in range(2)]
+        return jnp.concatenate(parts) + below
+
+    def unstack(self, x):
+        """The two halves of a matrix that lies as stack_eye's result, by rows each."""
+        if self.ranks == 1:
+            return tuple(jnp.split(x, 2))
+        parts = jnp.split(x, 2)
+
+        def half(first):
+            turns = ([(p, 2 * p + s - first) for p in range(self.ranks)] for s in range(2))
+            return sum(self._move(x, turn) for x, turn in zip(parts, turns, strict=True))
+
+        return half(0), half(self.ranks)
+
     def gather(self, x, count: int):
         """All rows, on every rank."""
         if self.ranks == 1:
