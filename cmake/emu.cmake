@@ -42,10 +42,12 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   fake_library(fake_cublas libcublas.so.13 ${fake_dir} ${emu}/fake_cublas.c)
   fake_library(fake_cusolver libcusolver.so.12 ${fake_dir} ${emu}/fake_cusolver.c)
   fake_library(fake_cusolvermg libcusolverMg.so.12 ${fake_dir} ${emu}/fake_cusolvermg.c)
+  fake_library(fake_nccl libnccl.so.2 ${fake_dir} ${emu}/fake_nccl.c)
   fake_library(fake_nvtx libnvtx3interop.so.1 ${fake_dir} ${emu}/fake_nvtx.c)
   target_link_libraries(fake_cublas PRIVATE fake_cuda)
   target_link_libraries(fake_cusolver PRIVATE fake_cuda)
   target_link_libraries(fake_cusolvermg PRIVATE fake_cuda)
+  target_link_libraries(fake_nccl PRIVATE fake_cuda)
   set_source_files_properties(${emu}/kernels.cpp PROPERTIES OBJECT_DEPENDS
     "${kernel_unit};${kernel_sources};${kernel_headers}")
 
@@ -65,7 +67,7 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
     endif()
     target_include_directories(emu_${name} PRIVATE ${emu})
     target_link_libraries(emu_${name} PRIVATE mla_tests mla_objects)
-    add_dependencies(emu_${name} fake_cublas fake_cusolver fake_cusolvermg fake_nvtx)
+    add_dependencies(emu_${name} fake_cublas fake_cusolver fake_cusolvermg fake_nccl fake_nvtx)
     list(APPEND names emu_${name})
   endforeach()
   # The sanitizers see as much in fewer cases, which take them ten times longer.
@@ -99,6 +101,17 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
            --nb 0,7 --kind general,zerocol:4,nangen:4)
   # Vendor's engines, with a device for each rank.
   set(mg --device cuda --engine cusolvermg --ordinals 0,1,2,3)
+  set(nccl --device cuda --comm nccl --ordinals 0,1,2,3)
+  add_test(NAME emu_nccl COMMAND emu_tester potrf,posv,poinv,potri,syevd ${nccl} --type d,c
+           --n 1,7,20 --nb 0,7 --ranks 1,2,3)
+  add_executable(emu_unit_nccl ${emu}/unit_nccl.c ${emu}/no_fatbin.c)
+  target_include_directories(emu_unit_nccl PRIVATE ${emu})
+  target_link_libraries(emu_unit_nccl PRIVATE mla_tests mla_objects)
+  add_dependencies(emu_unit_nccl fake_nccl)
+  add_test(NAME emu_unit_nccl COMMAND emu_unit_nccl)
+  set_tests_properties(emu_nccl emu_unit_nccl PROPERTIES TIMEOUT 900
+    ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
+  set_property(TEST emu_unit_nccl APPEND PROPERTY ENVIRONMENT FAKE_NCCL_SECONDS=0.2)
   add_test(NAME emu_cusolvermg COMMAND emu_tester potrf,posv,poinv,potri,syevd,syevj ${mg}
            --n 1,7,40 --nb 0,7 --ranks 1,2,3)
   add_test(NAME emu_cusolvermg_shared COMMAND emu_tester posv,poinv,syevd ${mg} --ordinals 1,0,1

@@ -139,6 +139,17 @@ MLA_API MLA_NODISCARD mla_status_t mla_comm_create_peer(const char *name, int nr
                                                         int ordinal, double timeout_s,
                                                         mla_comm_t **comm);
 
+/* CUDA devices of any number of machines, through NCCL, which wants a device for each rank. One
+ * rank makes an id, the caller carries it to the others (JAX's key-value store, MPI, a file).
+ * Blocks until all ranks are there. Collectives are enqueued; where ranks must agree, once or
+ * twice a routine, the host waits for what the routines before have enqueued. A rank that does
+ * not come is noticed where ranks agree, after timeout_s without progress. */
+#define MLA_NCCL_ID_BYTES 128
+MLA_API MLA_NODISCARD mla_status_t mla_nccl_id(char id[MLA_NCCL_ID_BYTES]);
+MLA_API MLA_NODISCARD mla_status_t mla_comm_create_nccl(const char id[MLA_NCCL_ID_BYTES],
+                                                        int nranks, int rank, int ordinal,
+                                                        double timeout_s, mla_comm_t **comm);
+
 MLA_API int mla_comm_rank(const mla_comm_t *comm);
 MLA_API int mla_comm_size(const mla_comm_t *comm);
 

@@ -7,7 +7,7 @@
  *            --n 1,7,100:400:100 --nb 0,16 --ranks 1,2,3,4 --kind rand,cond:1e4 --nrhs 1,5
  *            --rhs rows|replicated --op n|t|c --pad 0
  *            --lc 0 --order cyclic|natural --device host|cuda --ordinals 0,1
- *            --comm threads|shm|peer|self --engine native|cusolvermg
+ *            --comm threads|shm|peer|nccl|self --engine native|cusolvermg
  *            --precision full|high|low --repeat 3 --check y|n
  *            --tol 10 --json
  *

@@ -30,7 +30,7 @@ typedef struct config {
     mla_device_t device;
     mla_rhs_t rhs;
     mla_precision_t precision;
-    mla_op_t op;                  /* of GESV */
+    mla_op_t op; /* of GESV */
     mla_engine_t engine;
     int64_t n, nb, nrhs, pad, lc; /* lc: 0, or at least ceil(n / nranks) */
     int nranks, repeat;

@@ -18,8 +18,9 @@ typedef struct run {
     mla_desc_t desc;
     check_t check; /* its blocks are the ranks' host buffers */
     char name[64]; /* of the communicator */
-    gen_z *x;      /* nrhs x n */
-    double *w;     /* n */
+    char id[MLA_NCCL_ID_BYTES];
+    gen_z *x;  /* nrhs x n */
+    double *w; /* n */
     double logdet, phase[2];
     int32_t info;
     int32_t *perm; /* n */
@@ -389,6 +390,8 @@ static mla_status_t connect(rank_t *r, int ordinal)
     mla_comm_t **comm = &r->run->comm[r->p];
     if (!strcmp(cfg->comm, "shm"))
         return mla_comm_create_shm(r->run->name, cfg->nranks, r->p, 60, comm);
+    if (!strcmp(cfg->comm, "nccl"))
+        return mla_comm_create_nccl(r->run->id, cfg->nranks, r->p, ordinal, 60, comm);
     if (!strcmp(cfg->comm, "peer"))
         return mla_comm_create_peer(r->run->name, cfg->nranks, r->p, ordinal, 60, comm);
     return MLA_OK; // threads: made for all ranks at once
@@ -520,6 +523,7 @@ outcome_t run_case(const config_t *cfg)
         check_init(&run->check) || !run->x || !run->w || !run->perm ? MLA_NOMEM : MLA_OK;
     if (st == MLA_OK && !strcmp(cfg->comm, "threads"))
         st = mla_comm_create_threads(cfg->nranks, 60, run->comm);
+    if (st == MLA_OK && !strcmp(cfg->comm, "nccl")) st = mla_nccl_id(run->id);
     for (int p = 0; st == MLA_OK && p < cfg->nranks; p++) {
         rank[p] = (rank_t){.run = run, .p = p};
         if (pthread_create(&thread[p], NULL, rank_main, &rank[p])) abort(); // others would wait
