@@ -163,7 +163,7 @@ mla_status_t mlai_he2hb(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                         void *base);
 /* z := Q z, Q of mlai_hetrd (kd = 1) or Q1 of mlai_he2hb. z: n x cols, rows in elimination order;
  * cols may differ from rank to rank, at most `most`. */
-mlai_space_t mlai_unmtr_space(const mla_desc_t *desc, int64_t most);
+mlai_space_t mlai_unmtr_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t most);
 mla_status_t mlai_unmtr(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
                         int64_t kd, const void *a, const void *tau, int64_t cols, void *z,
                         int64_t ldz, void *work, void *base);

@@ -58,7 +58,7 @@ mla_status_t mlai_tridiag(mla_context_t *x, const mla_desc_t *desc, const mlai_d
 mlai_space_t mlai_tridiag_back_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t kd,
                                      int64_t most)
 {
-    mlai_space_t s = mlai_unmtr_space(desc, most);
+    mlai_space_t s = mlai_unmtr_space(desc, d, most);
     if (kd == 0) return s;
     mlai_space_t t = mlai_unmtr_hb2st_space(desc->dtype, desc->n, kd, d->nranks);
     return (mlai_space_t){larger(s.work, t.work), larger(s.window, t.window)};

@@ -3,7 +3,7 @@
  * Z := Q Z.
  *
  * Q = H_0 H_1 ..., reflector i in column i from row i + kd on, as mlai_hetrd and mlai_he2hb leave
- * them. A rank has whole columns of Z. From the last group of GROUP reflectors to the first:
+ * them. A rank has whole columns of Z. From the last group of k reflectors to the first:
  *
  *     owners  V, m x k, one piece a tile, broadcast
  *     all     Z := (I - V T V^H) Z,  T^-H = stril(V^H V) + diag(1 / conj(tau))
@@ -13,16 +13,16 @@
  * doi 10.1145/1141885.1141886). Two buffers for V: the broadcast of a group, on the communication
  * stream, overlaps the products of the one before.
  *
- * 2 n^2 cols flops and about GROUP n^2 for T; n^2/2 words received; window 2 n GROUP words. */
+ * 2 n^2 cols flops and about k n^2 for T; n^2/2 words received; window 2 n k words. */
 #include "algo/algo.h"
 
-enum { GROUP = 128, EV_READY = 0, EV_DONE = 1 };
+enum { LEAST = 64, MOST = 256, EV_READY = 0, EV_DONE = 1 };
 
 typedef struct unmtr {
     mla_context_t *x;
     const mlai_dist_t *d;
     mla_dtype_t dt;
-    int64_t n, kd, lda, cols, ldz;
+    int64_t n, kd, lda, cols, ldz, group; /* group: reflectors at a time */
     const char *a, *tau;
     char *z, *base, *w, *w2, *s, *t;
     size_t v_size; /* of a buffer in the window */
@@ -35,9 +35,11 @@ typedef struct group {
     int64_t first, k, m;
 } group_t;
 
-static int64_t group_width(const mla_desc_t *desc)
+/* Wide enough for GEMM, and the two buffers at most a quarter of a shard. */
+static int64_t group_width(const mlai_dist_t *d)
 {
-    return mlai_min(GROUP, desc->n);
+    int64_t k = mlai_max(LEAST, mlai_min(d->lc / 8 / 32 * 32, MOST));
+    return mlai_min(k, d->n);
 }
 
 static size_t bytes_of(const mla_desc_t *desc, int64_t m, int64_t n)
@@ -45,9 +47,9 @@ static size_t bytes_of(const mla_desc_t *desc, int64_t m, int64_t n)
     return mlai_size_align(mlai_size_mat(m, n, mlai_sizeof(desc->dtype)));
 }
 
-mlai_space_t mlai_unmtr_space(const mla_desc_t *desc, int64_t most)
+mlai_space_t mlai_unmtr_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t most)
 {
-    int64_t k = group_width(desc);
+    int64_t k = group_width(d);
     size_t work = mlai_size_add(bytes_of(desc, k, most), bytes_of(desc, k, k));
     return (mlai_space_t){.work = mlai_size_mul(work, 2),
                           .window = mlai_size_mul(bytes_of(desc, desc->n, k), 2)};
@@ -112,14 +114,14 @@ static mla_status_t apply(unmtr_t *f, const group_t *g, int b)
 /* Group number i of all n - kd reflectors. */
 static group_t group_at(const unmtr_t *f, int64_t i)
 {
-    int64_t first = i * GROUP, k = mlai_min(GROUP, f->n - f->kd - first);
+    int64_t first = i * f->group, k = mlai_min(f->group, f->n - f->kd - first);
     return (group_t){.first = first, .k = k, .m = f->n - f->kd - first};
 }
 
 static mla_status_t loop(unmtr_t *f)
 {
     mla_context_t *x = f->x;
-    int64_t last = mlai_ceil_div(mlai_max(0, f->n - f->kd), GROUP) - 1;
+    int64_t last = mlai_ceil_div(mlai_max(0, f->n - f->kd), f->group) - 1;
     group_t g = group_at(f, last);
     MLAI_TRY(mlai_after(x, f->comm, f->main, EV_READY));
     if (last >= 0) MLAI_TRY(share(f, &g, (int)(last % 2)));
@@ -142,7 +144,7 @@ mla_status_t mlai_unmtr(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                         int64_t ldz, void *work, void *base)
 {
     MLAI_RANGE(x, "unmtr");
-    int64_t k = group_width(desc);
+    int64_t k = group_width(d);
     unmtr_t f = {.x = x,
                  .d = d,
                  .dt = desc->dtype,
@@ -151,6 +153,7 @@ mla_status_t mlai_unmtr(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                  .lda = desc->ld,
                  .cols = cols,
                  .ldz = ldz,
+                 .group = k,
                  .a = a,
                  .tau = tau,
                  .z = z,

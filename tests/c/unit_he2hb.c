@@ -76,15 +76,16 @@ static void download(mla_context_t *x, mla_dtype_t dt, int64_t count, void *dev,
 
 /* ---- geqrt --------------------------------------------------------------------------------- */
 
-enum { RANDOM, CLOSE, LOW, ZERO, GRADED, TINY, COLUMN, TRIANGLE, KINDS };
-static const char *const kinds[KINDS] = {"random", "close", "low rank", "zero",
-                                         "graded", "tiny",  "column",   "triangle"};
+enum { RANDOM, NEAR, CLOSE, LOW, ZERO, GRADED, TINY, COLUMN, TRIANGLE, KINDS };
+static const char *const kinds[KINDS] = {"random", "near", "close",  "low rank", "zero",
+                                         "graded", "tiny", "column", "triangle"};
 
 static gen_z panel_element(int kind, mla_dtype_t dt, int64_t i, int64_t j)
 {
     gen_z z = CMPLX(gen_hash(7, i, j), gen_hash(8, i, j));
     double eps = check_eps(dt);
     switch (kind) {
+    case NEAR: z = gen_hash(9, i, 0) + 0.08 * z; break;
     case CLOSE: z = gen_hash(9, i, 0) + 30 * eps * z; break; // columns differ by little
     case LOW: z = gen_hash(9, i, j % 3) * (double)(1 + j); break;
     case ZERO: z = 0; break;
@@ -202,7 +203,7 @@ static mla_status_t reduce(mla_context_t *x, problem_t *f, void *a, void *tau, v
                            int64_t cols, void *z)
 {
     mlai_space_t s = mlai_he2hb_space(&f->desc, &f->d, f->kd);
-    mlai_space_t t = mlai_unmtr_space(&f->desc, mlai_ceil_div(f->n, f->d.nranks));
+    mlai_space_t t = mlai_unmtr_space(&f->desc, &f->d, mlai_ceil_div(f->n, f->d.nranks));
     void *work, *base;
     MLAI_TRY(mlai_reserve(x, s.work > t.work ? s.work : t.work,
                           s.window > t.window ? s.window : t.window, &work, &base));
@@ -375,7 +376,7 @@ static void run_times(mla_context_t *x, mla_dtype_t dt, int64_t n, int64_t kd)
     f.d = mlai_dist(n, n, f.desc.nb, 1, MLA_CYCLIC);
     mlai_stream_t st = mlai_stream(x, MLAI_STREAM_MAIN);
     size_t es = mlai_sizeof(dt), bytes = mlai_size_mat(n, n, es);
-    mlai_space_t s = mlai_he2hb_space(&f.desc, &f.d, kd), t = mlai_unmtr_space(&f.desc, n);
+    mlai_space_t s = mlai_he2hb_space(&f.desc, &f.d, kd), t = mlai_unmtr_space(&f.desc, &f.d, n);
     char *host = malloc(bytes);
     void *a, *z, *tau, *ab, *work, *base;
     if (!host) exit(1);

@@ -3,10 +3,9 @@
  *
  * Leaves of LEAF columns by CholeskyQR2, from whose Q the reflectors are rebuilt (Ballard,
  * Demmel, Grigori, Jacquelin, Knight, Nguyen, "Reconstructing Householder vectors from
- * tall-skinny QR", JPDC 85 (2015)): four products with many rows and three launches
- * (kernels/geqrt.cu), nothing is read by the host. A panel that is too ill-conditioned for it is
- * found out by the first two, and the third then makes reflectors one by one, in one block: slow
- * and always right.
+ * tall-skinny QR", JPDC 85 (2015)): six launches (kernels/geqrt.cu), nothing is read by the host.
+ * A panel that is too ill-conditioned for it is found out on the way, and the last launch then
+ * makes reflectors one by one: slow and always right.
  *
  * More columns: leaf by leaf, what is to the right brought up to date in between,
  *
@@ -21,8 +20,9 @@ typedef struct geqrt {
     mla_dtype_t dt;
     int64_t m, n, lda, ldt;
     void *a, *t;
-    char *q, *y, *v; /* m x LEAF; the same; m x n, or NULL for one leaf */
-    char *g, *r, *w; /* LEAF x LEAF; w: LEAF x n */
+    char *q, *v; /* m x LEAF; m x n, for several leaves */
+    char *y;     /* parts of a Gram matrix; LEAF x n */
+    char *r, *w; /* LEAF x LEAF; LEAF x n */
     int32_t *bad;
 } geqrt_t;
 
@@ -50,23 +50,24 @@ static mla_status_t leaf(const geqrt_t *f, int64_t j, int64_t w)
                               .a = a,
                               .t = mlai_at(f->t, f->dt, f->ldt, j, j),
                               .q = f->q,
-                              .y = f->y,
-                              .g = f->g,
+                              .part = f->y,
                               .r = f->r,
                               .w = f->w,
                               .bad = f->bad,
                               .n = (int32_t)w};
-    mlai_grid_t one = {.x = 1, .tx = MLAI_GEQRT_THREADS}, many = one;
-    many.x =
-        mlai_min(mlai_ceil_div((m - w) * w, (int64_t)MLAI_GEQRT_THREADS * 4), f->c->processors);
-    MLAI_TRY(multiply(f, MLAI_C, w, w, m, 1.0, a, f->lda, a, f->lda, 0.0, f->g, w));
+    int rows = MLAI_GEQRT_ROWS((int)mlai_sizeof(f->dt));
+    int64_t tiles = mlai_ceil_div(m, rows), below = mlai_max(1, mlai_ceil_div(m - w, rows));
+    mlai_grid_t one = {.x = 1, .tx = MLAI_GEQRT_THREADS};
+    mlai_grid_t gram = {.x = mlai_min(tiles, MLAI_GEQRT_PARTS), .tx = MLAI_GEQRT_TALL};
+    mlai_grid_t many = {.x = mlai_min(below, 4 * f->c->processors), .tx = MLAI_GEQRT_TALL};
+    args.parts = (int32_t)gram.x;
+    MLAI_TRY(mlai_cuda_launch(f->c, f->st, MLAI_K_geqrt_gram + (int)f->dt, gram, &args));
     MLAI_TRY(mlai_cuda_launch(f->c, f->st, MLAI_K_geqrt_first + (int)f->dt, one, &args));
-    MLAI_TRY(multiply(f, MLAI_N, m, w, w, 1.0, a, f->lda, f->w, w, 0.0, f->q, m));
-    MLAI_TRY(multiply(f, MLAI_C, w, w, m, 1.0, f->q, m, f->q, m, 0.0, f->g, w));
+    args.second = 1;
+    MLAI_TRY(mlai_cuda_launch(f->c, f->st, MLAI_K_geqrt_gram + (int)f->dt, gram, &args));
     MLAI_TRY(mlai_cuda_launch(f->c, f->st, MLAI_K_geqrt_second + (int)f->dt, one, &args));
-    MLAI_TRY(multiply(f, MLAI_N, m - w, w, w, 1.0, mlai_at(f->q, f->dt, m, w, 0), m, f->w, w, 0.0,
-                      f->y, m - w));
-    return mlai_cuda_launch(f->c, f->st, MLAI_K_geqrt_finish + (int)f->dt, many, &args);
+    MLAI_TRY(mlai_cuda_launch(f->c, f->st, MLAI_K_geqrt_apply + (int)f->dt, many, &args));
+    return mlai_cuda_launch(f->c, f->st, MLAI_K_geqrt_finish + (int)f->dt, one, &args);
 }
 
 /* The leaf's V, with its zeros and ones, to f->v. */
@@ -128,8 +129,7 @@ mla_status_t mlai_cuda_geqrt(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t d
     geqrt_t f = {
         .c = c, .st = st, .dt = dt, .m = m, .n = n, .lda = lda, .ldt = ldt, .a = a, .t = t};
     f.bad = work;
-    f.g = (char *)work + 256;
-    f.r = f.g + small;
+    f.r = (char *)work + 256;
     f.w = f.r + small;
     f.q = f.w + bytes_of(dt, LEAF, mlai_max(LEAF, n)); // also holds LEAF x n, as y does
     f.y = f.q + tall;

@@ -21,8 +21,10 @@
     /* split.cu */                   \
     X1(split)                        \
     /* geqrt.cu */                   \
+    X4(geqrt_gram)                   \
     X4(geqrt_first)                  \
     X4(geqrt_second)                 \
+    X4(geqrt_apply)                  \
     X4(geqrt_finish)                 \
     /* lu.cu */                      \
     X4(pivot_list)                   \

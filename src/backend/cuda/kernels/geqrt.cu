@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/backend/cuda/kernels/geqrt.cu: what cuda_geqrt.c needs between its products: a leaf of at
- * most 32 columns, whose small matrices are one element a thread, row = warp, column = lane.
+ * src/backend/cuda/kernels/geqrt.cu: the QR of a leaf of at most 32 columns (cuda_geqrt.c). Its
+ * small matrices are one element a thread, row = warp, column = lane.
  *
  * All eliminations are done in place: at step k column k of the matrix is used up, and column k
  * of the inverse of the left factor appears where it was. A step costs one barrier: warp k hands
  * its row to all, in two buffers in turn.
  *
- *     geqrt_first    R1 and its inverse out of the Gram matrix A^H A; is A good enough?
- *     geqrt_second   R2 out of Q^H Q, Q = A R1^-1; then Q R2^-1 - S = Y U, S = diag(+-1), by
- *                    elimination without pivots: R = S R2 R1, T = -U S Y1^-H, and M = R2^-1 U^-1,
- *                    with which the rest of Y is Q M
- *     geqrt_finish   Y to its place; or, if A was not good enough, all of it by reflectors, in
- *                    one block */
+ *     geqrt_gram     parts of the Gram matrix A^H A
+ *     geqrt_first    its factor R1 and R1^-1; is A good enough?
+ *     geqrt_gram     Q = A R1^-1, parts of Q^H Q
+ *     geqrt_second   R2 of it; then Q R2^-1 - S = Y U, S = diag(+-1), by elimination without
+ *                    pivots: R = S R2 R1, T = -U S Y1^-H, and M = R2^-1 U^-1
+ *     geqrt_apply    the rest of Y = Q M
+ *     geqrt_finish   if A was not good enough: all of it by reflectors, one by one, in one block
+ */
 #include "backend/cuda/kernels/element.cuh"
 
 /* Sum, or largest, over the block; in all threads. part: one number a warp. */

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/backend/cuda/kernels/geqrt_tmpl.cuh: the kernels of geqrt.cu for elements T over reals R
- * (four_types.cuh). Blocks of MLAI_GEQRT_THREADS = 32 x 32 threads. */
+ * (four_types.cuh). Small matrices: blocks of MLAI_GEQRT_THREADS = 32 x 32 threads. Tall ones:
+ * tiles of ROWS rows in shared memory, blocks of MLAI_GEQRT_TALL = 256 threads, of which each has
+ * rows r and r + HALF and COLS columns. */
+enum {
+    NAME(ROWS) = MLAI_GEQRT_ROWS(sizeof(T)),
+    NAME(HALF) = NAME(ROWS) / 2,
+    NAME(COLS) = 32 * NAME(HALF) / MLAI_GEQRT_TALL
+};
 
 MLAI_DEVICE T NAME(geqrt_real)(R re)
 {
@@ -40,6 +47,130 @@ MLAI_DEVICE bool NAME(geqrt_chol)(int n, T *x, R *diag, T (*row)[32])
     return good;
 }
 
+/* ---- tall matrices ------------------------------------------------------------------------- */
+
+typedef struct NAME(geqrt_tile) {
+    T x[32][NAME(ROWS) + 1], w[32][32]; /* by columns; by rows */
+} NAME(geqrt_tile_t);
+
+/* Rows from `row` on of an m x n matrix; zeros outside. */
+MLAI_DEVICE void NAME(geqrt_load_tile)(NAME(geqrt_tile_t) * s, int64_t m, int n, int64_t row,
+                                       const T *x, int64_t ld)
+{
+#pragma unroll 4
+    for (int k = (int)threadIdx.x; k < 32 * NAME(ROWS); k += MLAI_GEQRT_TALL) {
+        const int i = k % NAME(ROWS), j = k / NAME(ROWS);
+        const bool in = j < n && row + i < m;
+        s->x[j][i] = in ? x[row + i + j * ld] : NAME(geqrt_real)(0);
+    }
+}
+
+MLAI_DEVICE void NAME(geqrt_load_w)(NAME(geqrt_tile_t) * s, int n, const T *w)
+{
+    for (int k = (int)threadIdx.x; k < 32 * 32; k += MLAI_GEQRT_TALL) {
+        const int i = k % 32, j = k / 32;
+        s->w[i][j] = i < n && j < n ? w[i + j * n] : NAME(geqrt_real)(0);
+    }
+}
+
+/* The tile times w, to the same rows of `to` (m x n). keep: also to the tile. */
+MLAI_DEVICE void NAME(geqrt_multiply)(NAME(geqrt_tile_t) * s, int64_t m, int n, int64_t row,
+                                      T *to, int64_t ld, bool keep)
+{
+    const int r = (int)threadIdx.x % NAME(HALF), c = (int)threadIdx.x / NAME(HALF) * NAME(COLS);
+    T sum[2][NAME(COLS)];
+#pragma unroll
+    for (int q = 0; q < NAME(COLS); q++) sum[0][q] = sum[1][q] = NAME(geqrt_real)(0);
+    for (int k = 0; k < n; k++) {
+        const T x0 = s->x[k][r], x1 = s->x[k][r + NAME(HALF)];
+#pragma unroll
+        for (int q = 0; q < NAME(COLS); q++) {
+            const T w = s->w[k][c + q];
+            sum[0][q] = t_add_mul(sum[0][q], x0, w);
+            sum[1][q] = t_add_mul(sum[1][q], x1, w);
+        }
+    }
+    if (keep) __syncthreads();
+#pragma unroll
+    for (int q = 0; q < NAME(COLS); q++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            const int64_t i = row + r + h * NAME(HALF);
+            if (keep) s->x[c + q][r + h * NAME(HALF)] = sum[h][q];
+            if (i < m && c + q < n) to[i + (c + q) * ld] = sum[h][q];
+        }
+}
+
+/* Parts of A^H A; or, with `second`, Q = A w and parts of Q^H Q. A part is 32 x 32, by rows. */
+extern "C" __global__ void __launch_bounds__(MLAI_GEQRT_TALL)
+    KERNEL(geqrt_gram)(const mlai_geqrt_args_t a)
+{
+    __shared__ NAME(geqrt_tile_t) s;
+    const int i = (int)threadIdx.x % 16, j = (int)threadIdx.x / 16, n = a.n;
+    if (a.second && *a.bad) return;
+    if (a.second) NAME(geqrt_load_w)(&s, n, (const T *)a.w);
+    T sum[2][2], *part = (T *)a.part + (int64_t)blockIdx.x * 1024;
+    for (int k = 0; k < 4; k++) sum[k / 2][k % 2] = NAME(geqrt_real)(0);
+    for (int64_t row = (int64_t)blockIdx.x * NAME(ROWS); row < a.m;
+         row += (int64_t)gridDim.x * NAME(ROWS)) {
+        __syncthreads();
+        NAME(geqrt_load_tile)(&s, a.m, n, row, (const T *)a.a, a.lda);
+        __syncthreads();
+        if (a.second) {
+            NAME(geqrt_multiply)(&s, a.m, n, row, (T *)a.q, a.m, true);
+            __syncthreads();
+        }
+#pragma unroll 4
+        for (int r = 0; r < NAME(ROWS); r++) {
+            const T p0 = t_conj(s.x[i][r]), p1 = t_conj(s.x[i + 16][r]);
+            const T q0 = s.x[j][r], q1 = s.x[j + 16][r];
+            sum[0][0] = t_add_mul(sum[0][0], p0, q0);
+            sum[0][1] = t_add_mul(sum[0][1], p0, q1);
+            sum[1][0] = t_add_mul(sum[1][0], p1, q0);
+            sum[1][1] = t_add_mul(sum[1][1], p1, q1);
+        }
+    }
+    for (int k = 0; k < 4; k++) part[(i + k / 2 * 16) * 32 + j + k % 2 * 16] = sum[k / 2][k % 2];
+}
+
+/* The rest of Y := Q M. */
+extern "C" __global__ void __launch_bounds__(MLAI_GEQRT_TALL)
+    KERNEL(geqrt_apply)(const mlai_geqrt_args_t a)
+{
+    __shared__ NAME(geqrt_tile_t) s;
+    const int n = a.n;
+    const int64_t rows = a.m - n;
+    if (*a.bad) return;
+    NAME(geqrt_load_w)(&s, n, (const T *)a.w);
+    for (int64_t row = (int64_t)blockIdx.x * NAME(ROWS); row < rows;
+         row += (int64_t)gridDim.x * NAME(ROWS)) {
+        __syncthreads();
+        NAME(geqrt_load_tile)(&s, rows, n, row, (const T *)a.q + n, a.m);
+        __syncthreads();
+        NAME(geqrt_multiply)(&s, rows, n, row, (T *)a.a + n, a.lda, false);
+    }
+}
+
+/* ---- small matrices ------------------------------------------------------------------------ */
+
+/* Element (warp, lane) of the sum of the parts, in their order; of the identity outside. The
+ * triangle on and below the diagonal is read. */
+MLAI_DEVICE T NAME(geqrt_sum_parts)(const mlai_geqrt_args_t *a, T (*s)[33])
+{
+    const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32, n = a->n;
+    const T *part = (const T *)a->part + threadIdx.x;
+    T x = NAME(geqrt_real)(0);
+    if (lane <= warp && warp < n) {
+#pragma unroll 8
+        for (int b = 0; b < a->parts; b++) x = t_add(x, part[b * 1024]);
+    }
+    s[warp][lane] = x;
+    __syncthreads();
+    if (lane > warp) x = t_conj(s[lane][warp]);
+    if (lane >= n || warp >= n) x = NAME(geqrt_real)(lane == warp ? (R)1 : (R)0);
+    return x;
+}
+
 /* Element (warp, lane) of an n x n matrix with leading dimension ld; of the identity outside. */
 MLAI_DEVICE T NAME(geqrt_load)(int n, const void *from, int64_t ld)
 {
@@ -50,15 +181,15 @@ MLAI_DEVICE T NAME(geqrt_load)(int n, const void *from, int64_t ld)
 
 /* The condition of A with its columns scaled to length 1, in the Frobenius norm, bounds the error
  * of A - Q R1 in units of eps: GOOD is what we take. Squares must not underflow. */
-extern "C" __global__ void __launch_bounds__(MLAI_GEQRT_THREADS)
+extern "C" __global__ void __launch_bounds__(MLAI_GEQRT_THREADS, 1)
     KERNEL(geqrt_first)(const mlai_geqrt_args_t a)
 {
-    __shared__ T row[2][32];
+    __shared__ T row[2][32], sums[32][33];
     __shared__ R size[32];
     __shared__ double part[32];
     const double GOOD = 512, tiny = sizeof(R) == 4 ? 1e-30 : 1e-290;
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32, n = a.n;
-    T x = NAME(geqrt_load)(n, a.g, n);
+    T x = NAME(geqrt_sum_parts)(&a, sums);
     R diag;
     if (lane == warp) size[lane] = t_real(x);
     __syncthreads();
@@ -122,18 +253,27 @@ MLAI_DEVICE T NAME(geqrt_rebuild)(int n, T *x, NAME(geqrt_small_t) * s)
         }                                                                       \
     } while (0)
 
-extern "C" __global__ void __launch_bounds__(MLAI_GEQRT_THREADS)
+extern "C" __global__ void __launch_bounds__(MLAI_GEQRT_THREADS, 1)
     KERNEL(geqrt_second)(const mlai_geqrt_args_t a)
 {
     __shared__ NAME(geqrt_small_t) s;
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32, n = a.n;
     if (*a.bad) return;
-    T x = NAME(geqrt_load)(n, a.g, n), one = NAME(geqrt_real)(1), zero = NAME(geqrt_real)(0);
+    T x = NAME(geqrt_sum_parts)(&a, s.l), one = NAME(geqrt_real)(1), zero = NAME(geqrt_real)(0);
     T q = NAME(geqrt_load)(n, a.q, a.m), r, t, sum;
     s.u[warp][lane] = NAME(geqrt_load)(n, a.r, n);
     R diag, away = t_square(lane == warp ? t_sub_mul(x, one, one) : x);
-    bool bad = geqrt_reduce(away <= 1 ? (double)away : 4.0, true, s.part) > 0.01;
-    if (!NAME(geqrt_chol)(n, &x, &diag, s.row)) bad = true;
+    const double most = geqrt_reduce(away <= 1 ? (double)away : 4.0, true, s.part);
+    bool bad = most > 0.01;
+    if (most * n < (sizeof(R) == 4 ? 1e-9 : 1e-18)) {
+        // Q^H Q = I + E, and E^2 is nothing: R2 = I + (upper triangle of E, half its diagonal).
+        R half = (R)0.5 * (t_real(x) - 1);
+        diag = 1 + half;
+        if (lane == warp) x = NAME(geqrt_real)(1 - half);
+        if (lane < warp) x = t_sub_mul(zero, one, x);
+    } else if (!NAME(geqrt_chol)(n, &x, &diag, s.row)) {
+        bad = true;
+    }
     bad = __syncthreads_or(bad);
     if (bad) {
         if (threadIdx.x == 0) *a.bad = 1;
@@ -258,19 +398,9 @@ MLAI_DEVICE void NAME(geqrt_reflectors)(const mlai_geqrt_args_t *a, NAME(geqrt_p
     if (lane < n && warp < n) ((T *)a->t)[warp + lane * a->ldt] = s->t[warp][lane];
 }
 
-extern "C" __global__ void __launch_bounds__(MLAI_GEQRT_THREADS)
+extern "C" __global__ void __launch_bounds__(MLAI_GEQRT_THREADS, 1)
     KERNEL(geqrt_finish)(const mlai_geqrt_args_t a)
 {
     __shared__ NAME(geqrt_panel_t) s;
-    const int n = a.n;
-    if (*a.bad) {
-        if (blockIdx.x == 0) NAME(geqrt_reflectors)(&a, &s);
-        return;
-    }
-    const int64_t rows = a.m - n;
-    const T *y = (const T *)a.y;
-    T *to = (T *)a.a + n;
-    for (int64_t i = (int64_t)blockIdx.x * MLAI_GEQRT_THREADS + threadIdx.x; i < rows * n;
-         i += (int64_t)gridDim.x * MLAI_GEQRT_THREADS)
-        to[i % rows + i / rows * a.lda] = y[i];
+    if (*a.bad) NAME(geqrt_reflectors)(&a, &s);
 }

@@ -105,18 +105,24 @@ typedef struct mlai_trtri_leaf_args {
     void *b;
 } mlai_trtri_leaf_args_t;
 
-enum { MLAI_GEQRT_THREADS = 1024 };
+enum {
+    MLAI_GEQRT_THREADS = 1024, /* of kernels of one block */
+    MLAI_GEQRT_TALL = 256,     /* of those over many rows */
+    MLAI_GEQRT_PARTS = 128     /* most blocks of geqrt_gram */
+};
+/* Rows of a tile for elements of `es` bytes. */
+#define MLAI_GEQRT_ROWS(es) ((int)(512 / (es)))
 
-/* geqrt_first, _second, _finish; see geqrt.cu. Leading dimensions: m for q, m - n for y, n for g,
- * r and w. */
+/* All kernels of geqrt.cu; see there. Leading dimensions: m for q, n for r and w. */
 typedef struct mlai_geqrt_args {
     int64_t m, lda, ldt;
     void *a, *t;
-    const void *q, *y; /* Q, m x n; the rest of Y, (m - n) x n */
-    const void *g;     /* Gram matrix of A, then of Q */
-    void *r, *w;       /* R1; its inverse, then M */
+    void *q;     /* m x n */
+    void *part;  /* parts x 32 x 32 */
+    void *r, *w; /* R1; its inverse, then M */
     int32_t *bad;
-    int32_t n, unused;
+    int32_t n, parts;
+    int32_t second, unused; /* of geqrt_gram */
 } mlai_geqrt_args_t;
 /* pivot_list: the list of the interchanges of row j with row ipiv[j] - 1, j < n, as getrf_panel
  * of backend.h, and its state; a is the factored panel. pivot: scratch, 3 n. One block of
