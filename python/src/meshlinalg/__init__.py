@@ -17,6 +17,7 @@ from ._cholesky import CholeskyFactor, cho_factor, cho_solve, cholesky
 from ._eigh import EighResult, eigh, eigvalsh
 from ._explain import Explanation, explain
 from ._inv import SlogdetResult, det, inv, slogdet
+from ._lstsq import LstsqResult, lstsq
 from ._qr import QRResult, qr
 from ._solve import solve
 from ._svd import PolarResult, SVDResult, cond, matrix_rank, pinv, polar, svd, svdvals
@@ -27,6 +28,7 @@ __all__ = [
     "CholeskyFactor",
     "EighResult",
     "Explanation",
+    "LstsqResult",
     "PolarResult",
     "QRResult",
     "SVDResult",
@@ -41,6 +43,7 @@ __all__ = [
     "eigvalsh",
     "explain",
     "inv",
+    "lstsq",
     "matrix_rank",
     "pinv",
     "polar",

@@ -36,6 +36,10 @@ from ._sharding import run
 _WHOLE = 256
 
 
+def whole() -> int:
+    return _WHOLE
+
+
 class SVDResult(NamedTuple):
     """A = U diag(S) Vh, singular values descending."""
 
@@ -129,7 +133,7 @@ def _reduce(ring: Ring, a, m: int, n: int, *, q: bool):
     return (ring.clear(_ffi.ungqr(f, t, ring.group, m=m, cols=n), m) if q else None), r
 
 
-def _own(ring: Ring, x, count: int):
+def own_rows(ring: Ring, x, count: int):
     """This rank's rows of what every rank has."""
     x = jnp.pad(x, ((0, ring.each(count) * ring.ranks - count), (0, 0)))
     return jax.lax.dynamic_slice_in_dim(x, ring.first(count), ring.each(count), axis=0)
@@ -151,7 +155,7 @@ def _square_svd(ring: Ring, x, n: int, whole: int, vectors: bool):
         if not vectors:
             return jnp.linalg.svd(full, compute_uv=False)
         u, s, vh = jnp.linalg.svd(full)
-        return _own(ring, u, n), s, _own(ring, jnp.conj(vh.T), n)
+        return own_rows(ring, u, n), s, own_rows(ring, jnp.conj(vh.T), n)
     up = ring.clear(_unitary(ring, x, n), n)
     h = _hermitian(ring, ring.adjoint_multiply(up, x), n)
     if not vectors:
