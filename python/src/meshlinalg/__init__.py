@@ -19,6 +19,7 @@ from ._explain import Explanation, explain
 from ._inv import SlogdetResult, det, inv, slogdet
 from ._lstsq import LstsqResult, lstsq
 from ._qr import QRResult, qr
+from ._refine import RefineInfo
 from ._solve import solve
 from ._svd import PolarResult, SVDResult, cond, matrix_rank, pinv, polar, svd, svdvals
 
@@ -31,6 +32,7 @@ __all__ = [
     "LstsqResult",
     "PolarResult",
     "QRResult",
+    "RefineInfo",
     "SVDResult",
     "SlogdetResult",
     "__version__",

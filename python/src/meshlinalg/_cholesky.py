@@ -188,8 +188,8 @@ def cho_factor(
     Cost: n^3/3 multiply-add pairs, shared by the devices; each solution 2 n^2 a column.
     """
     fill = _options.triangle(lower)
-    common = _options.common(fill, tile_size, precision, overwrite_a=overwrite_a)
-    a, plan = plan_of(a, mesh, spec, engine=engine)
+    common = _options.common(fill, tile_size, overwrite_a=overwrite_a)
+    a, plan = plan_of(a, mesh, spec, engine=engine, precision=precision)
     return cho_factor_planned(a, plan, **common)
 
 
@@ -249,6 +249,6 @@ def cholesky(
     natural order of L does not allow, and need not move anything between them.
     """
     fill = _options.cholesky_fill(upper, symmetrize_input)
-    common = _options.common(fill, tile_size, precision, overwrite_a=overwrite_a)
-    a, plan = plan_of(a, mesh, spec, engine=engine)
+    common = _options.common(fill, tile_size, overwrite_a=overwrite_a)
+    a, plan = plan_of(a, mesh, spec, engine=engine, precision=precision)
     return cholesky_planned(a, plan, upper=upper, **common)

@@ -49,6 +49,7 @@ def _attributes(group, n, nb, order, rhs, first, key):
         "order": np.int64(order),
         "rhs": np.int64(rhs),
         "engine": np.int64(_options.ENGINES.index(group.engine)),
+        "precision": np.int64(group.precision),
         "ranks": np.int64(group.ranks),
         "group": np.int64(group.identity),
         "call": np.int64(_call_id(*key, n, nb, order, rhs, group.ranks, group.identity)),

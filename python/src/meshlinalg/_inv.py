@@ -84,11 +84,10 @@ def inv(
     common = _options.common(
         _options.triangle(lower),
         tile_size,
-        precision,
         overwrite_a=overwrite_a,
         return_info=return_info,
     )
-    a, plan = plan_of(a, mesh, spec, engine=engine)
+    a, plan = plan_of(a, mesh, spec, engine=engine, precision=precision)
     return inv_planned(a, plan, **common)
 
 
@@ -121,11 +120,10 @@ def slogdet(
     common = _options.common(
         _options.triangle(lower),
         tile_size,
-        precision,
         overwrite_a=overwrite_a,
         return_info=return_info,
     )
-    a, plan = plan_of(a, mesh, spec, engine=engine)
+    a, plan = plan_of(a, mesh, spec, engine=engine, precision=precision)
     return slogdet_planned(a, plan, **common)
 
 

@@ -129,9 +129,8 @@ def eigh_fill(UPLO, symmetrize_input) -> str:
     return "mean" if mean else "upper" if UPLO in ("U", "u") else "lower"
 
 
-def common(fill, tile_size, precision=None, **flags) -> dict:
+def common(fill, tile_size, **flags) -> dict:
     """Keyword arguments of the ..._planned functions."""
-    check_precision(precision)
     return {
         "fill": fill,
         "nb": check_tile(tile_size),

@@ -50,6 +50,7 @@ class Group:
     identity: int = 0  # equal on all processes
     table: tuple[int, ...] | None = None  # (process, ordinal) of each rank of each group
     engine: str = "auto"  # who runs the routines
+    precision: int = 0  # mla_precision_t
 
     @property
     def ranks(self) -> int:
@@ -221,11 +222,12 @@ class Plan:
     spec: P | None = None  # of the caller's matrix, where it has to be restored
     local: int | None = None  # rows of a shard, where the caller has chosen them
     engine: str = "auto"
+    precision: int = 0
 
     @functools.cached_property
     def group(self) -> Group:
         group = group_of(self.mesh, self.axes) if self.axes else ALONE
-        return dataclasses.replace(group, engine=self.engine)
+        return dataclasses.replace(group, engine=self.engine, precision=self.precision)
 
     @property
     def ranks(self) -> int:
@@ -362,11 +364,15 @@ def check_matrix(a, name: str = "a"):
     return a
 
 
-def plan_of(a, mesh, spec, near=None, engine="auto") -> tuple[Any, Plan]:
+def plan_of(a, mesh, spec, near=None, engine="auto", precision=None) -> tuple[Any, Plan]:
     """(A where it will be worked on, its plan). A is checked: square, of a supported type.
     If A is on no mesh, it goes to the one of `near`, the right-hand sides."""
     a = check_matrix(a)
-    plan = dataclasses.replace(layout_of(a, mesh, spec, near), engine=_options.check_engine(engine))
+    plan = dataclasses.replace(
+        layout_of(a, mesh, spec, near),
+        engine=_options.check_engine(engine),
+        precision=_options.check_precision(precision),
+    )
     m = plan.mesh
     if compat.is_concrete_mesh(m):
         _options.check_engine_devices(engine, m.devices.flat, plan.ranks)

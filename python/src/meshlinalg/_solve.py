@@ -8,7 +8,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from . import _ops, _options, _rules
+from . import _ops, _options, _refine, _rules
 from ._ops import Call
 from ._sharding import Plan, as_array, overwriting, plan_of, run, sides_of
 
@@ -24,14 +24,33 @@ def _info(call: Call, a):
     return *kept, info
 
 
-def solve_planned(a, b, plan: Plan, *, nb, fill, overwrite_a, overwrite_b, return_info):
+def _refine_stack(a, b, plan: Plan, *, return_info, **options):
+    """All columns of a stack together: one factor, one RefineInfo."""
+    n, k = b.shape[-2:]
+    columns = jnp.moveaxis(b, -2, 0).reshape(n, -1)
+    kept = {"overwrite_a": False, "overwrite_b": False}
+    x, how = solve_planned(a, columns, plan, return_info=True, refine=True, **options, **kept)
+    x = jnp.moveaxis(x.reshape(n, *b.shape[:-2], k), 0, -2)
+    return (x, how) if return_info else x
+
+
+def solve_planned(
+    a, b, plan: Plan, *, nb, fill, overwrite_a, overwrite_b, return_info, refine=False
+):
     """`solve` for a matrix whose plan is made."""
     if b.ndim > 2:  # a stack becomes columns
+        if refine:
+            return _refine_stack(a, b, plan, nb=nb, fill=fill, return_info=return_info)
         options = {"nb": nb, "fill": fill, "return_info": return_info}
         kept = {"overwrite_a": False, "overwrite_b": False}
         one = functools.partial(solve_planned, a, plan=plan, **options, **kept)
         return jax.vmap(one, out_axes=(0, None) if return_info else 0)(b)
     a, b, sides = sides_of(a, b, plan)
+    if refine:
+        x, how = b, _refine.nothing_to_do(b.dtype)
+        if b.size > 0:
+            x, how = run(_refine.refined, Call(plan, nb, fill, sides), a, b)
+        return (x, how) if return_info else x
     call = Call(plan, nb, fill, sides, keep=overwrite_a)
     if b.size > 0:
         how = overwriting(plan, overwrite_a, overwrite_b)
@@ -59,6 +78,7 @@ def solve(
     tile_size: int | None = None,
     engine: str = "auto",
     precision=None,
+    refine: bool = False,
     return_info: bool = False,
 ):
     """Solves A x = b for a Hermitian positive definite matrix (LAPACK ``posv``).
@@ -81,8 +101,14 @@ def solve(
       tile_size: width of the tiles; None: chosen from n, the devices and the type.
       engine: ``"native"``: the library's own algorithms; ``"cusolvermg"``: NVIDIA's library for the
         GPUs of one process; ``"auto"``: whichever is known to be faster (docs/engines.md).
-      precision: as in ``jax.lax``; None is the full accuracy of the type.
-      return_info: also return LAPACK's ``info``.
+      precision: of the products in float32 and complex64 on GPUs, in the words of ``jax.lax``: None
+        or ``"highest"`` is the full accuracy of the type (six products of bfloat16 pieces on tensor
+        cores where that is faster), ``"high"`` three (16 bits), ``"default"`` one (8 bits).
+      refine: factor in lower precision and refine the solution by conjugate gradients to the
+        residual of a backward stable solver (docs/refinement.md): float64 from a float32 factor,
+        float32 from one bfloat16 product. If that does not converge, the full precision follows.
+        Takes memory for the smaller factor beside `a`, which is kept (overwrite_a does nothing).
+      return_info: also return LAPACK's ``info``; with `refine` a `RefineInfo`.
 
     Returns:
       x, with the shape and sharding of `b`; with `return_info` the tuple (x, info): info is an
@@ -100,11 +126,11 @@ def solve(
     common = _options.common(
         _options.triangle(lower),
         tile_size,
-        precision,
         overwrite_a=overwrite_a,
         overwrite_b=overwrite_b,
         return_info=return_info,
+        refine=refine,
     )
     b = as_array(b, "b")
-    a, plan = plan_of(a, mesh, spec, near=b, engine=engine)
+    a, plan = plan_of(a, mesh, spec, near=b, engine=engine, precision=precision)
     return solve_planned(a, b, plan, **common)

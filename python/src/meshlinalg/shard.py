@@ -41,10 +41,10 @@ __all__ = [
 ]
 
 
-def _common(assume_a, lower, tile_size, precision, return_info) -> dict:
+def _common(assume_a, lower, tile_size, return_info) -> dict:
     _options.check_assume_a(assume_a)
     fill = _options.triangle(lower)
-    return _options.common(fill, tile_size, precision, overwrite_a=False, return_info=return_info)
+    return _options.common(fill, tile_size, overwrite_a=False, return_info=return_info)
 
 
 def solve(
@@ -63,8 +63,8 @@ def solve(
     b is (n,) or (n, k), equal on all devices, and x too; or (m,) or (m, k), this device's rows,
     and x too.
     """
-    common = _common(assume_a, lower, tile_size, precision, return_info)
-    a, plan = shard_plan(a, axis_name)
+    common = _common(assume_a, lower, tile_size, return_info)
+    a, plan = shard_plan(a, axis_name, precision)
     return solve_planned(a, b, plan, overwrite_b=False, **common)
 
 
@@ -79,8 +79,8 @@ def inv(
     return_info: bool = False,
 ):
     """This device's rows of the inverse."""
-    common = _common(assume_a, lower, tile_size, precision, return_info)
-    a, plan = shard_plan(a, axis_name)
+    common = _common(assume_a, lower, tile_size, return_info)
+    a, plan = shard_plan(a, axis_name, precision)
     return inv_planned(a, plan, **common)
 
 
@@ -95,8 +95,8 @@ def slogdet(
     return_info: bool = False,
 ):
     """Sign and logarithm of the determinant, equal on all devices."""
-    common = _common(assume_a, lower, tile_size, precision, return_info)
-    a, plan = shard_plan(a, axis_name)
+    common = _common(assume_a, lower, tile_size, return_info)
+    a, plan = shard_plan(a, axis_name, precision)
     return slogdet_planned(a, plan, **common)
 
 
@@ -111,8 +111,8 @@ def cho_factor(
     a, axis_name, *, lower: bool | None = None, tile_size: int | None = None, precision=None
 ) -> CholeskyFactor:
     """A factor for use inside this shard_map: its methods take and return local shards."""
-    common = _options.common(_options.triangle(lower), tile_size, precision, overwrite_a=False)
-    a, plan = shard_plan(a, axis_name)
+    common = _options.common(_options.triangle(lower), tile_size, overwrite_a=False)
+    a, plan = shard_plan(a, axis_name, precision)
     return cho_factor_planned(a, plan, **common)
 
 
@@ -127,8 +127,8 @@ def cholesky(
 ):
     """This device's rows of L, or of U."""
     fill = _options.cholesky_fill(upper, symmetrize_input)
-    common = _options.common(fill, tile_size, precision, overwrite_a=False)
-    a, plan = shard_plan(a, axis_name)
+    common = _options.common(fill, tile_size, overwrite_a=False)
+    a, plan = shard_plan(a, axis_name, precision)
     return cholesky_planned(a, plan, upper=upper, **common)
 
 
