@@ -192,6 +192,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t *comm, int nranks, ncclUniqueId id, int
     c->rank = rank;
     pthread_mutex_lock(&lock);
     group_t *g = c->group = find_group(&id, nranks);
+    if (!g) abort();
     g->users++;
     (void)cuCtxGetCurrent(&g->context[rank]);
     int bad = meet(g), twice = !bad && !devices_differ(g);
