@@ -4,6 +4,7 @@
     python bench/python/bench_jax.py --routine solve,inv,eigh --dtype float64 --n 1024,4096
     python bench/python/bench_jax.py --cpu 4 --n 512,1024          on 4 CPU devices
     python bench/python/bench_jax.py --routine solve --in-place --n 65536 --impl meshlinalg
+    python bench/python/bench_jax.py --engines native,cusolvermg,jax --n 8192    several engines
 
 One JSON object a line: the median and the least of the repetitions in seconds (after one call to
 compile and warm up), and beside each time the error of the last result, `backward_error`,
@@ -44,7 +45,14 @@ def arguments():
     add("--routine", type=names, default=names("solve,inv,eigh"), help="solve inv eigh eigvalsh")
     add("--dtype", type=names, default=names("float64,float32"), help="also complex64 complex128")
     add("--n", type=lambda t: [int(v) for v in t.split(",")], default=[1024, 4096])
-    add("--impl", type=names, default=names("meshlinalg,jax"), help="meshlinalg jax")
+    add(
+        "--impl",
+        "--engines",
+        dest="impl",
+        type=names,
+        default=names("meshlinalg,jax"),
+        help="jax, meshlinalg (its own choice of engine), or engines of it: native cusolvermg",
+    )
     add("--nrhs", type=int, default=1, help="right-hand sides of solve")
     add("--kappa", type=float, default=100.0, help="condition number of solve and inv")
     add("--repeat", type=int, default=5)
@@ -173,8 +181,8 @@ def errors(routine, n, dtype, shift, result, b):
 # ---- routines -------------------------------------------------------------------------------
 
 
-def ours(routine):
-    options = {"tile_size": ARGS.tile_size}
+def ours(routine, engine):
+    options = {"tile_size": ARGS.tile_size, "engine": engine}
     if routine == "solve":
         if ARGS.in_place:  # donated by the call itself
             return lambda a, b: ml.solve(a, b, assume_a="pos", overwrite_a=True, **options)
@@ -205,7 +213,8 @@ def flops(routine, n, dtype):
 
 def measure(impl, routine, n, dtype):
     shift = 0.0 if routine.startswith("eig") else 1.0 + 2.0 / (ARGS.kappa - 1.0)
-    function = ours(routine) if impl == "meshlinalg" else theirs(routine)
+    engine = "auto" if impl == "meshlinalg" else impl
+    function = theirs(routine) if impl == "jax" else ours(routine, engine)
 
     def operands():
         a, b = make_a(n, dtype, shift), make_b(n, ARGS.nrhs, dtype)
@@ -249,7 +258,7 @@ def main():
                         "impl": impl,
                         "n": n,
                         "dtype": dtype.name,
-                        "devices": MESH.size if impl == "meshlinalg" else 1,
+                        "devices": 1 if impl == "jax" else MESH.size,
                         "device": DEVICES[0].device_kind,
                         "jax": jax.__version__,
                     }
@@ -258,7 +267,7 @@ def main():
                         failed += not row["residual"] < 30
                     except Exception as error:  # out of memory, say: the others are still timed
                         row["error"] = f"{type(error).__name__}: {error}"[:300]
-                        failed += impl == "meshlinalg"
+                        failed += impl != "jax"
                     print(json.dumps(row), flush=True)
     return int(failed > 0)
 

@@ -14,9 +14,10 @@ def main() -> int:
         r = json.loads(line)
         kind = r.get("dtype") or {"s": "float32", "d": "float64"}.get(r["type"], r["type"])
         ranks = r.get("devices", r.get("ranks"))
-        text = f"{r['routine']:9}{r.get('impl', 'tester'):11}{kind:10} n={r['n']:<6} P={ranks} "
+        who = r.get("impl") or f"{r.get('engine', 'tester')}, {r['comm']}"
+        text = f"{r['routine']:9}{who:17}{kind:10} n={r['n']:<6} P={ranks} "
         if "error" in r:
-            failed += r["impl"] == "meshlinalg"
+            failed += r["impl"] != "jax"
             text += r["error"]
         else:
             good = r.get("ok", r["residual"] < 30)
