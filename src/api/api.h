@@ -28,6 +28,6 @@ mla_status_t mlai_require(mla_context_t *ctx, bool condition, const char *name, 
  * has one. */
 int64_t mlai_syevd_whole_limit(void);
 /* Half-bandwidth of the band that an eigenproblem goes through; 0: none, one stage. */
-int64_t mlai_syevd_band(int64_t n, mla_device_t device);
+int64_t mlai_syevd_band(int64_t n, int nranks, mla_device_t device);
 
 #endif

@@ -49,7 +49,7 @@ static mla_status_t solve(mla_context_t *ctx, const mla_desc_t *desc, mlai_eigen
         st = check_range(ctx, &full, &d, what, z, ldz);
     }
     st = mlai_agree(ctx, st);
-    what->kd = mlai_syevd_band(full.n, ctx->be->ops->device);
+    if (st == MLA_OK) what->kd = mlai_syevd_band(full.n, ctx->comm->nranks, ctx->be->ops->device);
     if (st == MLA_OK && full.n == 0)
         st = MLAI_BE(ctx, zero, mlai_stream(ctx, MLAI_STREAM_MAIN), info, sizeof *info);
     else if (st == MLA_OK && is_small(ctx, &full))

@@ -42,10 +42,10 @@ int64_t mlai_syevd_whole_limit(void)
     return forced_band() >= 0 ? 0 : 6144;
 }
 
-int64_t mlai_syevd_band(int64_t n, mla_device_t device)
+int64_t mlai_syevd_band(int64_t n, int nranks, mla_device_t device)
 {
     int64_t forced = forced_band();
-    (void)n, (void)device;
+    (void)n, (void)nranks, (void)device;
     return forced >= 0 ? forced : 0;
 }
 
@@ -74,7 +74,7 @@ mla_status_t mla_workspace(mla_routine_t routine, const mla_desc_t *desc, int nr
     mlai_dist_t d;
     MLAI_TRY(mlai_complete(desc, nranks, device, &full, &d, err));
     mlai_space_t space;
-    mlai_eigen_t what = {.kd = mlai_syevd_band(full.n, device)};
+    mlai_eigen_t what = {.kd = mlai_syevd_band(full.n, nranks, device)};
     switch (routine) {
     case MLA_POTRF: space = mlai_potrf_space(&full, &d); break;
     case MLA_POTRS: space = mlai_potrs_space(&full, &d, MLA_RHS_ROWS, nrhs); break;
