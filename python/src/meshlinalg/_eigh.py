@@ -11,7 +11,7 @@ import numpy as np
 from . import _ffi, _ops, _options, _rules
 from . import _jax_compat as compat
 from ._ops import Call
-from ._sharding import Plan, overwriting, plan_of, run
+from ._sharding import Plan, beside, check_matrix, overwriting, plan_of, run
 
 
 class EighResult(NamedTuple):
@@ -32,6 +32,22 @@ def _some_vectors(call: Call, a):
     return *kept, w[first : first + count], _ops.deliver_rows(call, v), info
 
 
+def _pencil(call: Call, a, b):
+    """A V = B V diag(w), all of V or some."""
+    c, x = _rules.reduced(call, _ops.rows_of(call, a), _ops.rows_of(call, b))
+    if call.some is None:
+        w, y, info = _rules.syevd(call, c)
+        return w, _ops.deliver(call, _rules.restored(call, x, y)), info
+    w, y, info = _rules.syevx(call, c)
+    first, count = call.some
+    return w[first : first + count], _ops.deliver_rows(call, _rules.restored(call, x, y)), info
+
+
+def _pencil_values(call: Call, a, b):
+    c, _ = _rules.reduced(call, _ops.rows_of(call, a), _ops.rows_of(call, b))
+    return _rules.syevd_values(call, c)
+
+
 def _values(call: Call, a):
     w, info, *kept = _rules.syevd_values(call, _ops.rows_of(call, a))
     return *kept, w, info
@@ -48,6 +64,34 @@ def eigh_planned(a, plan: Plan, *, nb, fill, overwrite_a, return_info, gap_tol):
     return (result, info) if return_info else result
 
 
+def _pencil_planned(a, b, plan: Plan, some, *, nb, fill, overwrite_a, return_info, gap_tol):
+    """`eigh` for a pair with n > 0."""
+    del overwrite_a  # A is copied from
+    w, v, info = run(_pencil, Call(plan, nb, fill, gap_tol=gap_tol, some=some), a, b)
+    result = EighResult(w, v)
+    return (result, info) if return_info else result
+
+
+def _pencil_values_planned(a, b, plan: Plan, *, nb, fill, overwrite_a, return_info):
+    """`eigvalsh` for a pair with n > 0."""
+    del overwrite_a
+    w, info = run(_pencil_values, Call(plan, nb, fill), a, b)
+    return (w, info) if return_info else w
+
+
+def _pair(a, b, mesh, spec, engine):
+    """(A, B or None, A's plan), of one type."""
+    if b is None:
+        a, plan = plan_of(a, mesh, spec, engine=engine)
+        return a, None, plan
+    a, b = check_matrix(a), check_matrix(b, "b")
+    if a.shape != b.shape:
+        raise ValueError(f"b has shape {b.shape}, expected that of a, {a.shape}")
+    dtype = jnp.result_type(a, b)
+    a, plan = plan_of(a.astype(dtype), mesh, spec, engine=engine)
+    return a, beside(b.astype(dtype), plan, "b"), plan
+
+
 def _some_planned(a, plan: Plan, some, *, nb, fill, overwrite_a, return_info, gap_tol):
     """`eigh` for eigenvectors some[0] .. some[0] + some[1] - 1 of a matrix with n > 0."""
     call = Call(plan, nb, fill, keep=overwrite_a, gap_tol=gap_tol, some=some)
@@ -56,7 +100,7 @@ def _some_planned(a, plan: Plan, some, *, nb, fill, overwrite_a, return_info, ga
     return (result, info) if return_info else result
 
 
-def _subset(a, plan: Plan, by_index, by_value, common) -> tuple[int, int] | None:
+def _subset(a, b, plan: Plan, by_index, by_value, common) -> tuple[int, int] | None:
     """First eigenvector and number of them; None: all."""
     if by_index is not None and by_value is not None:
         raise ValueError("subset_by_index and subset_by_value: expected one of them")
@@ -70,12 +114,13 @@ def _subset(a, plan: Plan, by_index, by_value, common) -> tuple[int, int] | None
             "subset_by_value inside a traced function: the number of eigenvalues in the interval "
             "is the shape of the result; use subset_by_index"
         )
-    w = np.asarray(eigvalsh_planned(a, plan, **common | _KEEP))
+    options = common | {"overwrite_a": False, "return_info": False}
+    if b is None:
+        w = np.asarray(eigvalsh_planned(a, plan, **options))
+    else:
+        w = np.asarray(_pencil_values_planned(a, b, plan, **options))
     first = int(np.searchsorted(w, low, side="right"))
     return first, max(0, int(np.searchsorted(w, high, side="right")) - first)
-
-
-_KEEP = {"overwrite_a": False, "return_info": False}
 
 
 def eigvalsh_planned(a, plan: Plan, *, nb, fill, overwrite_a, return_info):
@@ -102,6 +147,7 @@ def eigh(
     gap_tol: float | None = None,
     subset_by_index: tuple[int, int] | None = None,
     subset_by_value: tuple[float, float] | None = None,
+    b=None,
 ):
     """Eigenvalues and eigenvectors of a Hermitian matrix, as ``jax.numpy.linalg.eigh``.
 
@@ -122,6 +168,10 @@ def eigh(
         all eigenvectors.
       subset_by_value: (low, high): those with low < w <= high. Not inside `jax.jit`, and it
         takes the eigenvalues alone first, to count.
+      b: (n, n), Hermitian positive definite, with any sharding: the generalised problem
+        A V = B V diag(w), V^H B V = I, as in ``scipy.linalg.eigh(a, b)``. By Cholesky of B:
+        errors grow with its condition. NaN if it is not positive definite. A, B and a few
+        matrices more are in memory at a time; overwrite_a saves nothing.
 
     Returns:
       EighResult(eigenvalues, eigenvectors): (n,), real, ascending, on every device; and (n, n),
@@ -139,8 +189,10 @@ def eigh(
         return_info=return_info,
     )
     gap_tol = _options.check_gap_tol(gap_tol)
-    a, plan = plan_of(a, mesh, spec, engine=engine)
-    some = _subset(a, plan, subset_by_index, subset_by_value, common)
+    a, b, plan = _pair(a, b, mesh, spec, engine)
+    some = _subset(a, b, plan, subset_by_index, subset_by_value, common)
+    if b is not None and plan.n > 0:
+        return _pencil_planned(a, b, plan, some, gap_tol=gap_tol, **common)
     if some is None or plan.n == 0:
         return eigh_planned(a, plan, gap_tol=gap_tol, **common)
     return _some_planned(a, plan, some, gap_tol=gap_tol, **common)
@@ -157,6 +209,7 @@ def eigvalsh(
     tile_size: int | None = None,
     engine: str = "auto",
     return_info: bool = False,
+    b=None,
 ):
     """Eigenvalues of a Hermitian matrix, ascending, without vectors: faster than `eigh`.
 
@@ -172,5 +225,7 @@ def eigvalsh(
         overwrite_a=overwrite_a,
         return_info=return_info,
     )
-    a, plan = plan_of(a, mesh, spec, engine=engine)
+    a, b, plan = _pair(a, b, mesh, spec, engine)
+    if b is not None and plan.n > 0:
+        return _pencil_values_planned(a, b, plan, **common)
     return eigvalsh_planned(a, plan, **common)

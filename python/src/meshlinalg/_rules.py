@@ -363,6 +363,24 @@ def _inverse_of_upper_jvp(call, primals, tangents):
     return inverse, _on_rows(call, tangent, inverse, *tangents)
 
 
+def reduced(call: Call, a, b):
+    """A, B -> C = X^H A X, X, with X = U^-1, B = U^H U: A V = B V diag(w) is C Y = Y diag(w) with
+    V = X Y."""
+    plan = call.plan
+    x = inverse_of_upper(call, cholesky(call, b))
+
+    def local(x, a):
+        return _sandwich(plan, plan.turn(_clean(plan, x)), _clean(plan, a))
+
+    return _on_rows(call, local, x, a), x
+
+
+def restored(call: Call, x, y):
+    """X Y, row shards; Y may have fewer columns than rows."""
+    plan = call.plan
+    return _on_rows(call, lambda x, y: _product(plan, x, _clean(plan, y)), x, y)
+
+
 # ---- eigenproblems -------------------------------------------------------------------------------
 
 

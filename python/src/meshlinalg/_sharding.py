@@ -465,6 +465,16 @@ def _on(a, mesh) -> bool:
     return isinstance(sharding, NamedSharding) and sharding.mesh == mesh
 
 
+def beside(b, plan: Plan, name: str):
+    """A second matrix like the one of the plan, where that one is worked on."""
+    mesh = plan.mesh
+    if isinstance(b, compat.Tracer) or mesh is None or _on(b, mesh):
+        return b
+    if not compat.is_concrete_mesh(mesh):
+        raise ValueError(f"mesh={mesh} has no devices, and {name} is on none")
+    return jax.device_put(b, NamedSharding(mesh, plan.matrix_spec))
+
+
 def as_array(x, name: str):
     """x as a JAX array of a supported type; TypeError otherwise."""
     if isinstance(x, compat.Tracer | jax.Array):
