@@ -65,13 +65,15 @@ static inline size_t mlai_geqrt_work(int64_t m, int64_t n, mla_dtype_t dt)
 }
 
 /* Scratch of a bulge chase (the two entries below), untouched from the call's first launch to its
- * last. Both backends: 8 sweeps on the way, or a counter a sweep; blocks of sweeps with their
- * triangular factors multiplied out. */
+ * last. For both backends: 8 sweeps on the way, or T, a counter a sweep and a row of 16 bytes a
+ * number a hop; diamonds of a group with their triangular factors multiplied out. */
 static inline size_t mlai_chase_work(int64_t n, int64_t kd, mla_dtype_t dt)
 {
-    int64_t side = mlai_min(kd, n) + 64;
+    int64_t side = mlai_min(kd, n) + 64, parts = mlai_is_complex(dt) ? 2 : 1;
     size_t hop = mlai_size_mat(side, 2 * side + 24, 2 * mlai_sizeof(dt));
-    return mlai_size_align(mlai_size_add(hop, mlai_size_mat(n + 64, 3, sizeof(double))));
+    size_t rows = mlai_size_mat(n / kd + 2, (kd + 1) * parts, 16);
+    size_t count = mlai_size_mat(n + 64, 3, sizeof(double));
+    return mlai_size_align(mlai_size_add(hop, mlai_size_add(rows, count)));
 }
 static inline size_t mlai_chase_back_work(int64_t n, int64_t kd, mla_dtype_t dt)
 {

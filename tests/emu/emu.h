@@ -130,7 +130,13 @@ inline void begin(ucontext_t *context, state_t *from)
 }
 #endif
 
-enum wait_t { RUNNING, AT_BLOCK, AT_WARP, DONE };
+enum wait_t { RUNNING, YIELDED, AT_BLOCK, AT_WARP, DONE };
+
+struct block_t {
+    dim3 index;
+    std::vector<char> shared; // dynamic
+    bool alive;
+};
 
 struct fibre_t {
     state_t state;
@@ -140,11 +146,11 @@ struct fibre_t {
     char value[VALUE]; // what it brings to it
 };
 
-inline fibre_t fibre[MAX_THREADS];
+inline fibre_t fibre[MAX_THREADS]; // of the blocks that run, one block after the other
+inline block_t blocks_now[MAX_THREADS / WARP];
 inline state_t scheduler;
 inline int current, threads;
-inline dim3 block_index, block_dim, grid_dim;
-inline std::vector<char> dynamic_shared;
+inline dim3 block_dim, grid_dim;
 inline const char *kernel_name;
 inline void (*entry)(void **);
 inline void **parameters;
@@ -154,16 +160,21 @@ inline const void *scheduler_stack; // of the operating-system thread that launc
 inline size_t scheduler_size;
 #endif
 
+inline block_t *block()
+{
+    return &blocks_now[current / threads];
+}
+
 inline dim3 thread_index()
 {
-    unsigned t = (unsigned)current;
+    unsigned t = (unsigned)(current % threads);
     return {t % block_dim.x, t / block_dim.x % block_dim.y, t / (block_dim.x * block_dim.y)};
 }
 
 inline void fail(const char *why)
 {
-    std::fprintf(stderr, "emulated kernel %s, block (%u, %u): %s\n", kernel_name, block_index.x,
-                 block_index.y, why);
+    std::fprintf(stderr, "emulated kernel %s, block (%u, %u): %s\n", kernel_name,
+                 block()->index.x, block()->index.y, why);
     std::abort();
 }
 
@@ -231,11 +242,12 @@ inline void meet(wait_t where, unsigned mask)
     to_scheduler();
 }
 
-inline bool block_may_go()
+// Fibres from `first` on are a block.
+inline bool block_may_go(int first)
 {
     bool any = false;
-    for (int t = 0; t < threads; t++) {
-        if (fibre[t].wait == AT_WARP) return false;
+    for (int t = first; t < first + threads; t++) {
+        if (fibre[t].wait != AT_BLOCK && fibre[t].wait != DONE) return false;
         any = any || fibre[t].wait == AT_BLOCK;
     }
     return any;
@@ -245,32 +257,53 @@ inline bool block_may_go()
 inline bool warp_may_go(int first, unsigned mask)
 {
     for (int l = 0; l < WARP; l++)
-        if (mask >> l & 1 && (first + l >= threads || fibre[first + l].wait != AT_WARP ||
-                              fibre[first + l].mask != mask))
+        if (mask >> l & 1 && ((first % threads) + l >= threads ||
+                              fibre[first + l].wait != AT_WARP || fibre[first + l].mask != mask))
             return false;
     return true;
 }
 
-inline void run_block(bool backwards)
+// Every fibre of a block that may run, up to its next barrier or warp operation; of its warps,
+// those in `warps`.
+inline void step(int number, bool backwards, uint32_t warps)
 {
-    std::vector<char> go(threads, 1);
-    for (bool alive = true; alive;) {
-        for (int k = 0; k < threads; k++) {
-            int t = backwards ? threads - 1 - k : k;
-            if (go[t]) resume(t);
-        }
-        bool any = false, block = block_may_go();
-        alive = false;
-        for (int t = 0; t < threads; t++) {
-            const fibre_t *f = &fibre[t];
-            go[t] = f->wait == AT_WARP ? warp_may_go(t / WARP * WARP, f->mask)
-                                       : f->wait == AT_BLOCK && block;
-            any = any || go[t];
-            alive = alive || f->wait != DONE;
-        }
-        if (alive && !any)
-            fail("stands still: a barrier or warp operation is not reached by all");
+    const int first = number * threads;
+    const bool all = block_may_go(first);
+    std::vector<char> go(threads);
+    bool any = false, alive = false;
+    for (int t = 0; t < threads; t++) {
+        fibre_t *f = &fibre[first + t];
+        if (all && f->wait == AT_BLOCK) f->wait = RUNNING; // also if its turn comes later
+        go[t] = f->wait == RUNNING || f->wait == YIELDED ||
+                (f->wait == AT_WARP && warp_may_go(first + t / WARP * WARP, f->mask));
+        any = any || go[t];
+        alive = alive || f->wait != DONE;
     }
+    blocks_now[number].alive = alive;
+    current = first;
+    if (alive && !any) fail("stands still: a barrier or warp operation is not reached by all");
+    for (int k = 0; k < threads; k++) {
+        const int t = backwards ? threads - 1 - k : k;
+        if (go[t] && warps >> t / WARP % 32 & 1) resume(first + t);
+    }
+}
+
+// Number `index` of the grid, in the place of block `number`.
+inline void begin_block(int number, uint64_t index, size_t shared)
+{
+    block_t *b = &blocks_now[number];
+    b->index = {(unsigned)(index % grid_dim.x), (unsigned)(index / grid_dim.x % grid_dim.y),
+                (unsigned)(index / grid_dim.x / grid_dim.y)};
+    b->shared.assign(shared + 64, (char)0xff); // NaN, as reals
+    b->alive = true;
+    for (int t = 0; t < threads; t++) fibre[number * threads + t].wait = RUNNING;
+}
+
+// Kernels whose blocks wait for one another: some run at a time, each a random number of steps.
+// What is __shared__ would be one variable for all of them: they have dynamic memory alone.
+inline bool mingles(const char *name)
+{
+    return !std::strncmp(name, "mlai_chase_sweeps", 17);
 }
 
 inline void launch(const char *name, void (*call)(void **), void **args, dim3 grid, dim3 block,
@@ -283,14 +316,26 @@ inline void launch(const char *name, void (*call)(void **), void **args, dim3 gr
     block_dim = block;
     threads = (int)(block.x * block.y * block.z);
     if (threads < 1 || threads > MAX_THREADS) fail("bad number of threads");
-    bool backwards = launches++ % 2;
-    uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
-    for (uint64_t k = 0; k < blocks; k++) {
-        uint64_t b = backwards ? blocks - 1 - k : k;
-        block_index = {(unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
-                       (unsigned)(b / grid.x / grid.y)};
-        dynamic_shared.assign(shared + 64, (char)0xff); // NaN, as reals
-        run_block(backwards);
+    const bool backwards = launches++ % 2;
+    const uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
+    const int places = mingles(name) ? MAX_THREADS / threads : 1;
+    uint64_t begun = 0, turn = launches;
+    int alive = 0;
+    for (int k = 0; k < places; k++) blocks_now[k].alive = false;
+    while (begun < blocks || alive > 0) {
+        turn = turn * 6364136223846793005u + 1442695040888963407u;
+        const int k = (int)(turn >> 33) % places;
+        if (!blocks_now[k].alive && begun < blocks) {
+            begin_block(k, backwards ? blocks - 1 - begun : begun, shared);
+            begun++;
+            alive++;
+        }
+        for (int s = (int)(turn >> 40 & (turn >> 60 ? 31 : 511)); blocks_now[k].alive && s >= 0;
+             s--) {
+            turn = turn * 6364136223846793005u + 1442695040888963407u;
+            step(k, backwards, places == 1 ? ~0u : (uint32_t)(turn >> 32));
+            alive -= !blocks_now[k].alive;
+        }
     }
 }
 
@@ -324,6 +369,19 @@ inline int lane()
 }
 } // namespace emu
 
+// In a loop that waits for another block.
+static inline void emu_yield()
+{
+    emu::meet(emu::YIELDED, 0);
+}
+
+// A clock that goes on by 10 ms each time it is read.
+static inline int64_t emu_nanoseconds()
+{
+    static int64_t now;
+    return now += 10000000;
+}
+
 struct emu_fragments {
     double a[4], b[2];
 };
@@ -348,12 +406,12 @@ static inline void emu_mma(double *d, emu_fragments mine)
 }
 
 #define threadIdx (emu::thread_index())
-#define blockIdx (emu::block_index)
+#define blockIdx (emu::block()->index)
 #define blockDim (emu::block_dim)
 #define gridDim (emu::grid_dim)
 
 #define MLAI_DYNAMIC_SHARED(type, name) \
-    type *name = (type *)(((uintptr_t)emu::dynamic_shared.data() + 63) & ~(uintptr_t)63)
+    type *name = (type *)(((uintptr_t)emu::block()->shared.data() + 63) & ~(uintptr_t)63)
 
 // ---- barriers and warps
 

@@ -796,10 +796,19 @@ CUresult cuKernelGetFunction(CUfunction *function, CUkernel kernel)
     return CUDA_SUCCESS;
 }
 
+/* Dynamic shared memory that a kernel has been promised, beyond what every kernel may have. */
+enum { SHARED = 48 << 10, KERNELS_MOST = 1024 };
+static int promised[KERNELS_MOST];
+
 CUresult cuKernelSetAttribute(CUfunction_attribute what, int value, CUkernel kernel,
                               CUdevice device)
 {
     ENTER_CONTEXT();
+    uintptr_t number = (uintptr_t)kernel;
+    if (what != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < SHARED ||
+        value > 227 << 10 || number >= KERNELS_MOST)
+        return INVALID_VALUE;
+    __atomic_store_n(&promised[number], value, __ATOMIC_SEQ_CST);
     return CUDA_SUCCESS;
 }
 
@@ -831,6 +840,8 @@ CUresult cuLaunchKernel(CUfunction function, unsigned int grid_x, unsigned int g
 {
     ENTER_CONTEXT();
     int kernel = (int)(uintptr_t)function - 1;
+    unsigned most = (unsigned)__atomic_load_n(&promised[kernel + 1], __ATOMIC_SEQ_CST);
+    if (shared > (most ? most : SHARED)) return INVALID_VALUE;
     size_t size = emu_parameter_size(kernel);
     if (block_x * block_y * block_z > 1024 || !grid_x || !grid_y || !grid_z || grid_y > 65535)
         return INVALID_VALUE;

@@ -29,15 +29,22 @@ static mla_status_t check(mlai_cuda_t *c, const mlai_chase_t *t)
 /* ---- chase ----------------------------------------------------------------------------------
  */
 
-/* Work: diagonals of T, then counters: the queue, stalled, and hops done by sweep. */
-static mlai_chase_args_t chase_args(const mlai_chase_t *t)
+/* Work: diagonals of T, the mail, then counters: the queue, stalled, and hops done by sweep. */
+static int64_t letters(mla_dtype_t dt, const mlai_chase_t *t)
+{
+    return (t->n / t->kd + 2) * (t->kd + 1) * planes(dt);
+}
+
+static mlai_chase_args_t chase_args(mla_dtype_t dt, const mlai_chase_t *t)
 {
     double *diag = t->work;
-    int32_t *counter = (int32_t *)(diag + 2 * t->n);
+    mlai_chase_letter_t *mail = (mlai_chase_letter_t *)(diag + 2 * t->n);
+    int32_t *counter = (int32_t *)(mail + letters(dt, t));
     return (mlai_chase_args_t){.t = *t,
                                .next = counter,
                                .stalled = counter + 1,
                                .done = counter + 2,
+                               .mail = mail,
                                .diag = diag,
                                .off = diag + t->n,
                                .limit = (int64_t)LIMIT_S * 1000000000};
@@ -48,13 +55,14 @@ static mla_status_t chase(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt,
 {
     MLAI_CUDA_BEGIN(c);
     int64_t n = args->t.n, kd = args->t.kd, warps = kd / 8;
-    size_t zero = (size_t)(n + 2) * sizeof(int32_t);
-    MLAI_TRY(MLAI_CUDA_CU(c, cuMemsetD8Async, mlai_cuda_ptr(args->next), 0, zero, (CUstream)st));
+    size_t zero = (size_t)letters(dt, &args->t) * sizeof *args->mail;
+    zero += (size_t)(n + 2) * sizeof(int32_t);
+    MLAI_TRY(MLAI_CUDA_CU(c, cuMemsetD8Async, mlai_cuda_ptr(args->mail), 0, zero, (CUstream)st));
     // As many sweeps as can be on the way, two hops apart.
     mlai_grid_t grid = {.x = mlai_min(n / (2 * kd) + 1, 8 * (int64_t)c->processors),
-                        .tx = (int)(32 * warps)};
-    grid.dynamic =
-        (unsigned)(kd * (kd + 1) + 4 * warps * kd + 8 * warps) * (unsigned)mlai_sizeof(dt) + 16;
+                        .tx = (int)(32 * (warps + 2))};
+    int64_t elements = kd * (kd + 1) + 4 * warps * kd + 8 * warps + 2;
+    grid.dynamic = (unsigned)(elements * (int64_t)mlai_sizeof(dt) + 16);
     int kernel = kd == 32 ? MLAI_K_chase_sweeps32 : MLAI_K_chase_sweeps64;
     MLAI_TRY(mlai_cuda_launch(c, st, kernel + (int)dt, grid, args));
     grid = (mlai_grid_t){.x = mlai_ceil_div(n, 256), .tx = 256};
@@ -67,7 +75,7 @@ mla_status_t mlai_cuda_hb2st(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t d
     mlai_cuda_t *c = mlai_cuda(be);
     MLAI_TRY(check(c, t));
     if (t->n == 0) return MLA_OK;
-    mlai_chase_args_t args = chase_args(t);
+    mlai_chase_args_t args = chase_args(dt, t);
     size_t bytes = (size_t)t->n * sizeof(double);
     int32_t stalled = 0;
     MLAI_TRY(chase(c, st, dt, &args));

@@ -107,9 +107,9 @@ static mla_status_t make(mlai_cuda_t *c, int ordinal, mlai_error_t *err)
     CU(cuDeviceGet, &c->device, ordinal);
     CU(cuDevicePrimaryCtxRetain, &c->context, c->device);
     MLAI_CU_SCOPE(c->cu, err, ordinal, c->context);
-    MLAI_TRY(mlai_cuda_load_kernels(c, err));
     MLAI_TRY(make_streams(c, err));
     MLAI_TRY(make_memory(c, err));
+    MLAI_TRY(mlai_cuda_load_kernels(c, err)); // asks for c->shared_most
     return make_handles(c, err);
 }
 

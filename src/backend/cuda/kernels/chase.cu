@@ -3,7 +3,7 @@
  * (backend/chase.h, algo/hb2st.c). kd is 32 or 64.
  *
  *     chase_sweeps        a block has a sweep at a time, the next one of a queue; it goes through
- *                         its hops behind the sweep before, two hops apart
+ *                         its hops behind the sweep before, about two hops apart
  *     chase_tridiagonal   diagonals of T, in double
  *     chase_expand        a warp makes a diamond of 8 sweeps, V and -V T, in double
  *     chase_back          a warp has 16 columns of Z and goes down their rows with a window of
@@ -14,8 +14,23 @@
  * after which all blocks leave and *stalled is set.
  *
  * Hops. Lane r of each warp has row r (and r + 32) of the blocks B and D, a warp 8 columns of
- * them. Three barriers a hop: sums over columns of B v; then every warp makes the new reflector
- * by itself; sums over columns of D v. Rows and columns that other blocks write go through L2.
+ * them. Two barriers a hop:
+ *
+ *     D to shared memory, sums of B v of the hop before       mail
+ *     -- first barrier
+ *     B := B H of the hop before; every warp by itself the    "the hop before is done" to the
+ *     new reflector; sums of D v; B := H^H B                  next sweep; the sweep before is
+ * done
+ *     -- second barrier                                       with what the next hop loads
+ *     loads of the next hop; D := H^H D H
+ *
+ * Two warps more stand at the right: one waits, one tells. Hop k of a sweep needs of hop k + 1 of
+ * the sweep before no more than its blocks' first row, B(0, :) and D(0, 0), which are its own D's
+ * last row and B's last element. This row goes by mail: numbers with the sweep's own, polled
+ * where they arrive, in one trip through L2 and as soon as they are there; nobody stores it in
+ * the band, where the reader will. All else was done a hop earlier: the counter that says so,
+ * behind a fence, has long arrived. A mailbox, one a hop, is read before its reader writes to it
+ * as a sender.
  *
  * Fragments of mma.m16n8k8, D (16 x 8) += A (16 x 8) B (8 x 8), lane = 4 g + t:
  *
@@ -43,6 +58,7 @@ MLAI_DEVICE int32_t chase_acquire(const int32_t *p)
     asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(value) : "l"(p) : "memory");
     return value;
 #else
+    emu_yield();
     return *p;
 #endif
 }
@@ -64,8 +80,19 @@ MLAI_DEVICE int64_t chase_nanoseconds(void)
     asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
     return now;
 #else
-    return 0;
+    return emu_nanoseconds();
 #endif
+}
+
+/* Whether a wait that began at *start (0: now) must end. */
+MLAI_DEVICE bool chase_overdue(const mlai_chase_args_t *a, int64_t *start)
+{
+    const int64_t now = chase_nanoseconds();
+    if (*start == 0) *start = now;
+    if (chase_acquire(a->stalled) != 0) return true;
+    if (now - *start <= a->limit) return false;
+    atomicExch(a->stalled, 1);
+    return true;
 }
 
 /* Until *done >= wanted; -> it, or -1 when it takes too long, here or elsewhere. */
@@ -74,17 +101,103 @@ MLAI_DEVICE int32_t chase_wait(const mlai_chase_args_t *a, const int32_t *done, 
     int32_t seen = chase_acquire(done);
     int64_t start = 0;
     for (uint32_t turns = 1; seen < wanted; turns++) {
-        if (turns % 256 == 0) {
-            if (start == 0) start = chase_nanoseconds();
-            if (chase_acquire(a->stalled) != 0) return -1;
-            if (chase_nanoseconds() - start > a->limit) {
-                atomicExch(a->stalled, 1);
-                return -1;
-            }
-        }
+        if (turns % 256 == 0 && chase_overdue(a, &start)) return -1;
         seen = chase_acquire(done);
     }
     return seen;
+}
+
+/* Letters: a number is handed to the next sweep's block in one trip through L2. */
+MLAI_DEVICE void chase_send_real(mlai_chase_letter_t *to, double value, int32_t from)
+{
+    const uint64_t bits = (uint64_t)__double_as_longlong(value);
+    const uint32_t low = (uint32_t)bits, high = (uint32_t)(bits >> 32);
+#ifdef __CUDACC__
+    asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %2};" ::"l"(to), "r"(low),
+                 "r"(from), "r"(high)
+                 : "memory");
+#else
+    *to = (mlai_chase_letter_t){low, (uint32_t)from, high, (uint32_t)from};
+#endif
+}
+
+MLAI_DEVICE bool chase_look_up(const mlai_chase_letter_t *at, double *value, int32_t from)
+{
+    mlai_chase_letter_t l;
+#ifdef __CUDACC__
+    asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(l.low), "=r"(l.from), "=r"(l.high), "=r"(l.from_too)
+                 : "l"(at)
+                 : "memory");
+#else
+    emu_yield();
+    l = *at;
+#endif
+    *value = __longlong_as_double((int64_t)((uint64_t)l.high << 32 | l.low));
+    return l.from == (uint32_t)from && l.from_too == (uint32_t)from;
+}
+
+/* Until the letter is there; false: it takes too long, here or elsewhere. */
+MLAI_DEVICE bool chase_open_real(const mlai_chase_args_t *a, const mlai_chase_letter_t *at,
+                                 double *value, int32_t from)
+{
+    int64_t start = 0;
+    for (uint32_t turns = 1; !chase_look_up(at, value, from); turns++)
+        if (turns % 256 == 0 && chase_overdue(a, &start)) return false;
+    return true;
+}
+
+MLAI_DEVICE void chase_send(mlai_chase_letter_t *to, float value, int32_t from)
+{
+    chase_send_real(to, (double)value, from);
+}
+MLAI_DEVICE void chase_send(mlai_chase_letter_t *to, double value, int32_t from)
+{
+    chase_send_real(to, value, from);
+}
+MLAI_DEVICE void chase_send(mlai_chase_letter_t *to, float2 value, int32_t from)
+{
+    chase_send_real(to, (double)value.x, from);
+    chase_send_real(to + 1, (double)value.y, from);
+}
+MLAI_DEVICE void chase_send(mlai_chase_letter_t *to, double2 value, int32_t from)
+{
+    chase_send_real(to, value.x, from);
+    chase_send_real(to + 1, value.y, from);
+}
+
+MLAI_DEVICE bool chase_open(const mlai_chase_args_t *a, const mlai_chase_letter_t *at,
+                            double *value, int32_t from)
+{
+    return chase_open_real(a, at, value, from);
+}
+MLAI_DEVICE bool chase_open(const mlai_chase_args_t *a, const mlai_chase_letter_t *at,
+                            float *value, int32_t from)
+{
+    double wide;
+    const bool good = chase_open_real(a, at, &wide, from);
+    *value = (float)wide;
+    return good;
+}
+MLAI_DEVICE bool chase_open(const mlai_chase_args_t *a, const mlai_chase_letter_t *at,
+                            double2 *value, int32_t from)
+{
+    return chase_open_real(a, at, &value->x, from) && chase_open_real(a, at + 1, &value->y, from);
+}
+MLAI_DEVICE bool chase_open(const mlai_chase_args_t *a, const mlai_chase_letter_t *at,
+                            float2 *value, int32_t from)
+{
+    return chase_open(a, at, &value->x, from) && chase_open(a, at + 1, &value->y, from);
+}
+
+/* All warps of the block, wherever in the program they are. */
+MLAI_DEVICE void chase_meet(void)
+{
+#ifdef __CUDACC__
+    asm volatile("bar.sync 0;" ::: "memory");
+#else
+    __syncthreads();
+#endif
 }
 
 /* 16 bytes, or an element, from device to shared memory, done after chase_arrived(). `from` may

@@ -254,12 +254,18 @@ typedef struct mlai_lacpy_real_args {
 
 /* ---- chase.cu ---- */
 
+/* A real number with the sweep that sent it, in two halves each of which arrives whole. */
+typedef struct mlai_chase_letter {
+    uint32_t low, from, high, from_too;
+} mlai_chase_letter_t;
+
 /* chase_sweeps, chase_tridiagonal; counters and T are device memory. */
 typedef struct mlai_chase_args {
     mlai_chase_t t;
-    int32_t *next;    /* sweeps that have been taken */
-    int32_t *stalled; /* a wait took too long */
-    int32_t *done;    /* by sweep: hops that are done */
+    int32_t *next;             /* sweeps that have been taken */
+    int32_t *stalled;          /* a wait took too long */
+    int32_t *done;             /* by sweep: hops that are done */
+    mlai_chase_letter_t *mail; /* by hop: kd + 1 elements, one letter a real number */
     double *diag, *off;
     int64_t limit; /* of a wait, ns */
 } mlai_chase_args_t;
