@@ -376,6 +376,48 @@ def test_degenerate_eigenvalues():
     assert not np.isfinite(exact).any()
 
 
+def qr(a, b, **where):
+    return *ml.qr(a, **where), ml.qr(a, "r", **where), b
+
+
+def qr_dense(a, b):
+    q, r = jnp.linalg.qr(a)
+    return q, r, r, b
+
+
+def test_qr():
+    """Both modes; and no rank has more than two shards in one array, but for LAPACK's T."""
+    n, layout = 48, ROWS4
+    arguments = [normal((n, k), seed=i) for i, k in enumerate((n, 2, n, 2))]
+    f = functools.partial(qr, mesh=layout.mesh("auto"), spec=layout.spec)
+    placed = [layout.put(x, "auto") for x in arguments]
+    program = both_modes(f).lower(*placed).compile()
+    compare(program(*placed), both_modes(qr_dense)(*arguments))
+    shapes = set(re.findall(r"\bf64\[([0-9,]+)\]", program.as_text())) - {f"{n},128"}
+    assert max(math.prod(map(int, x.split(","))) for x in shapes) <= n * n // 2
+
+
+def test_qr_second():
+    """Complex and tall, on devices that divide neither m nor n."""
+    a, da = normal((12, 4), "complex128"), normal((12, 4), "complex128", 1)
+
+    def second(f):
+        def gradient(a):
+            return jax.grad(lambda a: scalar(jax.tree.map(jnp.sin, f(a, 0.0))))(a)
+
+        return jax.jit(lambda a, da: jax.jvp(gradient, (a,), (da,)))(a, da)
+
+    f = functools.partial(qr, mesh=UNEVEN.mesh("auto"), spec=P())
+    compare(second(f), second(qr_dense), 1e-6)
+
+
+def test_qr_without_derivative():
+    """What JAX has no derivative of either."""
+    for a, mode in ((np.ones((4, 6)), "reduced"), (np.ones((6, 4)), "complete")):
+        with pytest.raises(NotImplementedError, match="has no derivative: expected at least"):
+            jax.jvp(functools.partial(ml.qr, mode=mode), (a,), (a,))
+
+
 def test_finite_differences():
     """Nothing of JAX's linear algebra in the comparison."""
     where = {"mesh": ROWS2.mesh("auto")}

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from . import _ffi, _options
+from . import _ffi, _options, _rules_qr
 from ._rows import RowsPlan, rows_plan_of
+from ._rules import _with_rule
 from ._sharding import run
 
 
@@ -39,14 +40,28 @@ def _factor(call: Call, a):
     return _ffi.geqrf(plan.own(a), plan.group, m=m, nb=call.nb, r=where)
 
 
-def _qr(call: Call, a):
+@_with_rule
+def _r(call: Call, a):
+    plan = call.plan
+
+    def local(a):
+        return _factor(call, a)[2]
+
+    return plan.map(local, (plan.spec_of(plan.m),), plan.spec_of(plan.k))(a)
+
+
+@_r.defjvp
+def _r_jvp(call, primals, tangents):
+    (_, r), (_, dr) = _factors_jvp(dataclasses.replace(call, mode="reduced"), primals, tangents)
+    return r, dr
+
+
+@_with_rule
+def _factors(call: Call, a):
     plan = call.plan
     m = plan.m
     r_rows = m if call.mode == "complete" else plan.k
     r_spec, q_spec = plan.spec_of(r_rows), plan.spec_of(m)
-
-    def local_r(a):
-        return _factor(call, a)[2]
 
     def local(a):
         f, t, r = _factor(call, a)
@@ -54,10 +69,21 @@ def _qr(call: Call, a):
         q = _ffi.ungqr(f, t, plan.group, m=m, cols=cols, nb=call.nb)
         return plan.out(q, m), r
 
+    return plan.map(local, (q_spec,), (q_spec, r_spec))(a)
+
+
+@_factors.defjvp
+def _factors_jvp(call, primals, tangents):
+    q, r = _factors(call, *primals)
+    return (q, r), _rules_qr.tangents(call.plan, q, r, *tangents)
+
+
+def _qr(call: Call, a):
+    plan = call.plan
     a = plan.enter(a)
     if call.mode == "r":
-        return plan.leave(plan.map(local_r, (q_spec,), r_spec)(a))
-    q, r = plan.map(local, (q_spec,), (q_spec, r_spec))(a)
+        return plan.leave(_r(call, a))
+    q, r = _factors(call, a)
     return QRResult(plan.leave(q), plan.leave(r))
 
 
@@ -96,7 +122,8 @@ def qr(
 
     Accuracy: Q is orthogonal to working precision for every matrix, also for one that is singular
     or zero; each column of A - Q R is small against that column of A. NaN and Inf give NaN. Cost:
-    2 n^2 (m - n/3) multiply-add pairs for R (m > n), once more for Q. Not differentiable.
+    2 n^2 (m - n/3) multiply-add pairs for R (m > n), once more for Q. There are derivatives, as in
+    JAX, where m >= n and the mode is not "complete" (unless m = n).
     """
     if mode not in ("reduced", "complete", "r"):
         raise ValueError(f"mode={mode!r}, expected 'reduced', 'complete' or 'r'")

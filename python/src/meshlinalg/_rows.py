@@ -37,10 +37,18 @@ class Ring:
     """The ranks of a group, which pass blocks on."""
 
     group: Group
+    unrolled: bool = False  # for derivatives: JAX 0.9.1 cannot transpose these loops in a map
 
     @property
     def ranks(self) -> int:
         return self.group.ranks
+
+    def loop(self, first: int, last: int, body, state):
+        if not self.unrolled:
+            return jax.lax.fori_loop(first, last, body, state)
+        for i in range(first, last):
+            state = body(i, state)
+        return state
 
     def each(self, count: int) -> int:
         """Rows of a rank."""
@@ -86,7 +94,7 @@ class Ring:
             carry = step((rank + i) % self.ranks, carry, block)
             return carry, self.rotate(block) if self.ranks > 1 else block
 
-        return jax.lax.fori_loop(0, self.ranks, turn, (carry, block))[0]
+        return self.loop(0, self.ranks, turn, (carry, block))[0]
 
     def multiply(self, x, y, count: int):
         """Rows of X Y; y: rows of Y, which has `count`."""
@@ -129,7 +137,7 @@ class Ring:
         def turn(i, out):
             return self.rotate(out) + term((rank + i + 1) % ranks)
 
-        return jax.lax.fori_loop(1, ranks, turn, term((rank + 1) % ranks))
+        return self.loop(1, ranks, turn, term((rank + 1) % ranks))
 
     def adjoint(self, x, count: int):
         """Rows of X^H, X of `count` rows: one exchange."""
