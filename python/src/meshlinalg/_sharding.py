@@ -429,7 +429,7 @@ def layout_of(a, mesh, spec, near=None) -> Plan:
     return Plan(n, "replicated", m, everything)
 
 
-def shard_plan(a, axis_name) -> tuple[Any, Plan]:
+def shard_plan(a, axis_name, precision=None) -> tuple[Any, Plan]:
     """(A, its plan) inside the caller's shard_map, where `a` is this device's rows."""
     axes = (axis_name,) if isinstance(axis_name, str) else axis_name
     if not isinstance(axes, tuple) or not axes or not all(isinstance(x, str) for x in axes):
@@ -451,7 +451,8 @@ def shard_plan(a, axis_name) -> tuple[Any, Plan]:
             "all of them manual"
         )
     lc, n = a.shape
-    plan = Plan(n, "shard", mesh, axes, local=lc)
+    precision = _options.check_precision(precision)
+    plan = Plan(n, "shard", mesh, axes, local=lc, precision=precision)
     if lc * plan.ranks < n:
         raise ValueError(
             f"a has the local shape {a.shape} on {plan.ranks} devices: {lc * plan.ranks} rows, "
