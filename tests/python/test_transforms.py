@@ -239,14 +239,3 @@ def test_compiled_without_arrays():
     b = jax.ShapeDtypeStruct((N, 2), jnp.float64)
     compiled = jax.jit(ml.solve).lower(a, b).compile()
     assert solve_residual(A, compiled(ROWS4.put(A), B), B) < LIMIT
-
-
-def test_export(types):
-    """Through a serialised program."""
-    pytest.importorskip("flatbuffers")
-    a, b = ROWS4.put(A, types), ROWS4.put(B, types, P())
-    f = jax.jit(functools.partial(ml.solve, mesh=ROWS4.mesh(types), spec=P("x", None)))
-    check = jax.export.DisabledSafetyCheck.custom_call("meshlinalg_0_posv")
-    exported = jax.export.export(f, disabled_checks=[check])(a, b)
-    again = jax.export.deserialize(exported.serialize())
-    assert solve_residual(A, jax.jit(again.call)(a, b), B) < LIMIT

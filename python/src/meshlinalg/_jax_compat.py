@@ -7,6 +7,7 @@ Supported: JAX 0.9.1 and every later one.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import os
@@ -25,6 +26,7 @@ __all__ = [
     "Tracer",
     "abstract_mesh",
     "as_varying",
+    "at_once",
     "axis_types",
     "context_mesh",
     "cuda_major",
@@ -136,6 +138,22 @@ def is_manual(axis: str) -> bool:
     """Whether the code that is being traced runs on one device along this axis."""
     mesh = context_mesh()
     return mesh is not None and axis_types(mesh).get(axis) == AxisType.Manual
+
+
+# ---- while a program is traced ------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def at_once():
+    """Under jax.ensure_compile_time_eval: a program that is called here runs now, and is traced
+    as it would be elsewhere (there JAX evaluates what depends on no argument, as axis_index)."""
+    from jax._src import config, core
+
+    if not config.eager_constant_folding.value:
+        yield
+        return
+    with config.eager_constant_folding(False), core.eval_context():
+        yield
 
 
 # ---- types inside a shard_map with check_vma ---------------------------------------------------

@@ -583,7 +583,8 @@ def run(body, static, *arrays, donate: tuple[int, ...] = (), delete: tuple[int, 
         # Inlined in jit. Under an eager vmap or grad a program of its own: pieces of it alone
         # would not know their devices.
         return _program(body, inline=True)(static, *arrays)
-    out = _program(body, donate)(static, *arrays)
+    with compat.at_once():
+        out = _program(body, donate)(static, *arrays)
     for i in delete:
         arrays[i].delete()
     return out
