@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "backend/host/host_backend.h"
+#include "backend/host/host_loops.h"
 
 enum { AHEAD = 8, DIAMOND = 32, COLUMNS = 192 };
 
@@ -22,7 +23,7 @@ enum { AHEAD = 8, DIAMOND = 32, COLUMNS = 192 };
 typedef struct diamonds {
     mla_dtype_t dt;
     int64_t n, kd, first, width, count, rows;
-    void *v, *w, *s, *t, *y; /* v, w: one after the other, rows x width each */
+    void *vh, *w, *v, *s, *t, *y; /* vh, w: one after the other, rows x width each */
 } diamonds_t;
 
 #define NAME(f) f##_f32
@@ -63,27 +64,29 @@ static void *block_of(const diamonds_t *f, void *blocks, int64_t k)
     return mlai_at(blocks, f->dt, f->rows * f->width, 0, k);
 }
 
-/* v, w of all diamonds out of the group's block u, whose row 0 is the row of sweep g GROUP. */
-static mla_status_t expand(mlai_host_t *h, const diamonds_t *f, const void *u, int64_t g)
+/* vh = V^H and w of all diamonds out of the group's block u, whose row 0 is the row of sweep g
+ * GROUP. */
+static void expand(mlai_host_t *h, const diamonds_t *f, const void *u, int64_t g)
 {
     int64_t ldu = f->n - g * MLAI_CHASE_GROUP, at = f->first - g * MLAI_CHASE_GROUP;
     mlai_scalar_t one = mlai_scalar(f->dt, 1), zero = mlai_scalar(f->dt, 0);
     for (int64_t k = 0; k < f->count; k++) {
         int64_t m = rows_of(f, k);
-        void *v = block_of(f, f->v, k), *w = block_of(f, f->w, k);
-        memset(v, 0, mlai_size_mat(f->rows, f->width, mlai_sizeof(f->dt)));
+        void *vh = block_of(f, f->vh, k), *w = block_of(f, f->w, k);
+        memset(f->v, 0, mlai_size_mat(f->rows, f->width, mlai_sizeof(f->dt)));
         BY_REAL(f->dt, unpack, parts(f->dt), f, k, mlai_at(u, f->dt, ldu, at + k * f->kd, at),
-                ldu, v, f->t);
-        MLAI_BLAS(h, gemm, f->dt, "C", "N", &f->width, &f->width, &m, &one, v, &f->rows, v,
+                ldu, f->v, f->t);
+        mlai_host_transpose(f->dt, true, m, f->width, f->v, f->rows, vh, f->width);
+        MLAI_BLAS(h, gemm, f->dt, "N", "N", &f->width, &f->width, &m, &one, vh, &f->width, f->v,
                   &f->rows, &zero, f->s, &f->width, 1, 1);
         BY_REAL(f->dt, larft, parts(f->dt), f->width, f->s, f->t);
-        MLAI_BLAS(h, gemm, f->dt, "N", "N", &m, &f->width, &f->width, &one, v, &f->rows, f->t,
+        MLAI_BLAS(h, gemm, f->dt, "N", "N", &m, &f->width, &f->width, &one, f->v, &f->rows, f->t,
                   &f->width, &zero, w, &f->rows, 1, 1);
     }
-    return MLA_OK;
 }
 
-/* z := (I - W V^H) z for all diamonds, k ascending, on `cols` columns. */
+/* z := (I - W V^H) z for all diamonds, k ascending, on `cols` columns. Neither product
+ * transposes: OpenBLAS takes small ones as they lie then. */
 static void apply(mlai_host_t *h, const diamonds_t *f, int64_t cols, void *z, int64_t ldz)
 {
     mlai_scalar_t one = mlai_scalar(f->dt, 1), minus = mlai_scalar(f->dt, -1);
@@ -91,8 +94,8 @@ static void apply(mlai_host_t *h, const diamonds_t *f, int64_t cols, void *z, in
     for (int64_t k = 0; k < f->count; k++) {
         int64_t m = rows_of(f, k);
         void *to = mlai_at(z, f->dt, ldz, f->first + k * f->kd, 0);
-        MLAI_BLAS(h, gemm, f->dt, "C", "N", &f->width, &cols, &m, &one, block_of(f, f->v, k),
-                  &f->rows, to, &ldz, &zero, f->y, &f->width, 1, 1);
+        MLAI_BLAS(h, gemm, f->dt, "N", "N", &f->width, &cols, &m, &one, block_of(f, f->vh, k),
+                  &f->width, to, &ldz, &zero, f->y, &f->width, 1, 1);
         MLAI_BLAS(h, gemm, f->dt, "N", "N", &m, &cols, &f->width, &minus, block_of(f, f->w, k),
                   &f->rows, f->y, &f->width, &one, to, &ldz, 1, 1);
     }
@@ -115,8 +118,9 @@ static diamonds_t diamonds(mla_dtype_t dt, const mlai_chase_t *t, int64_t first,
     f.width = width;
     f.count = mlai_chase_hops(f.n, f.kd, first);
     f.rows = f.kd + width - 1;
-    f.v = take(&next, mlai_size_mat(f.rows * width, f.count, es));
+    f.vh = take(&next, mlai_size_mat(f.rows * width, f.count, es));
     f.w = take(&next, mlai_size_mat(f.rows * width, f.count, es));
+    f.v = take(&next, mlai_size_mat(f.rows, width, es));
     f.s = take(&next, mlai_size_mat(width, width, es));
     f.t = take(&next, mlai_size_mat(width, width, es));
     f.y = take(&next, mlai_size_mat(width, COLUMNS, es));
@@ -136,7 +140,7 @@ mla_status_t mlai_host_unmtr_hb2st(mlai_backend_t *be, mlai_stream_t st, mla_dty
     while (end > first) {
         int64_t width = mlai_min(most, end - first);
         diamonds_t f = diamonds(dt, t, end - width, width, work);
-        MLAI_TRY(expand(h, &f, v, g));
+        expand(h, &f, v, g);
         for (int64_t c = 0; c < cols; c += COLUMNS)
             apply(h, &f, mlai_min(COLUMNS, cols - c), mlai_at(z, dt, ldz, 0, c), ldz);
         end -= width;
