@@ -49,7 +49,8 @@ do_build() {
 }
 
 do_unit() {
-    part unit 200 12 bash -c "bad=0; for test in unit_backend unit_trd 'unit_stedc --stride 5' 'unit_qr --stride 2'; do
+    part unit 200 12 bash -c "bad=0; for test in unit_backend unit_trd unit_he2hb unit_hb2st 'unit_stedc --stride 5' \
+        'unit_qr --stride 2'; do
         timeout -s KILL 100 $build/\$test --device cuda || { bad=1; echo \$test failed; }; done; exit \$bad"
 }
 
