@@ -33,7 +33,7 @@ typedef struct mlai_cuda {
     CUcontext context; /* the device's primary one, retained; NULL: not yet */
     int processors;    /* streaming multiprocessors */
     int64_t l2_bytes;
-    int64_t shared_most; /* shared memory of a block, if a kernel asks for it */
+    int64_t shared_most;           /* shared memory of a block, if a kernel asks for it */
     CUstream stream[MLAI_STREAMS]; /* [MLAI_STREAM_MAIN] is the caller's */
     CUevent event[MLAI_EVENTS];
     CUevent idle; /* end of the work of the last context */

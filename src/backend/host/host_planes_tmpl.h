@@ -60,10 +60,9 @@ INLINE void SIMD(right_of)(const int nv, int64_t m, int64_t n, R *const *b, int6
                            R *const *v, const R *tau, R *const *a)
 {
     for (int k = 0; k < nv; k++) memset(a[k], 0, (size_t)m * sizeof(R));
-    for (int64_t c = 0; c < n; c++)
-        SIMD(axpy)
-        (nv, m, v[0][c], nv == 2 ? v[1][c] : 0, b[0] + c * ld, nv == 2 ? b[1] + c * ld : NULL,
-         a[0], a[1]);
+    for (int64_t c = 0; c < n; c++) SIMD(axpy)
+    (nv, m, v[0][c], nv == 2 ? v[1][c] : 0, b[0] + c * ld, nv == 2 ? b[1] + c * ld : NULL, a[0],
+     a[1]);
     for (int64_t c = 0; c < n; c++) { // -= tau conj(v_c) a
         R re, im;
         SIMD(multiply)(-tau[0], -tau[1], v[0][c], nv == 2 ? -v[1][c] : 0, &re, &im);

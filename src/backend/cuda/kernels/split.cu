@@ -53,8 +53,9 @@ extern "C" __global__ void __launch_bounds__(256) mlai_split(const mlai_split_ar
         for (int c = ty; c < SPLIT_COLUMNS; c += 8) {
             bool inside = i < a.m && column + c < a.k;
             int64_t e = i + (column + c) * a.lda;
-            tile[0][c][tx] = !inside ? 0 : a.complex ? ((const float2 *)a.a)[e].x
-                                                     : ((const float *)a.a)[e];
+            tile[0][c][tx] = !inside     ? 0
+                             : a.complex ? ((const float2 *)a.a)[e].x
+                                         : ((const float *)a.a)[e];
             if (a.complex) tile[1][c][tx] = inside ? ((const float2 *)a.a)[e].y : 0;
         }
         __syncthreads();
@@ -62,7 +63,8 @@ extern "C" __global__ void __launch_bounds__(256) mlai_split(const mlai_split_ar
         for (int r = ty; r < SPLIT_ROWS && row + r < a.m && c < half; r += 8)
             for (int part = 0; part < (a.complex ? 2 : 1); part++) {
                 float x = tile[part][2 * tx][r], y = tile[part][2 * tx + 1][r];
-                int64_t to = (part * half + c) / 2, step = a.depth / 2, one = (6 - a.first) * step;
+                int64_t to = (part * half + c) / 2, step = a.depth / 2,
+                        one = (6 - a.first) * step;
                 uint32_t *left = (uint32_t *)a.left, *right = (uint32_t *)a.right;
                 write_terms(right + (row + r) * one + to, step, a.first, 1, x, y);
                 if (!a.complex) {
