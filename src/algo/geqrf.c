@@ -5,17 +5,18 @@
  *
  *     X = Q1 R1, Q1 = Q2 R2      Cholesky QR twice: chol of X^H X, a sum over the ranks
  *     Q2 = (S; 0) + V U, ...     Householder vectors from Q2 by its first w rows, on their owner
- *     T^-H = stril(V^H V) + diag(1 / conj(tau))
+ *     T = -U S V1^-H             V1: the first w rows of V
  *     C := C (I - V T V^H)       the columns after the panel
  *
- * All but the second line is products. Cholesky QR is right where |Q1^H Q1 - I| is small, which
- * is measured, on the owner; all ranks hear of it with U. Else (an ill-conditioned panel, zero
- * columns, NaN) or where a column is nearly zero below its diagonal already, so that LAPACK's
- * sign of R is open, the panel is factored column by column, each with one message, its columns
- * first scaled by powers of two: orthogonal to working precision whatever X is. Signs of R are
- * LAPACK's, R_jj = -sign(real(x_jj)) |..|, in both cases.
+ * All but the second line is products and triangular solves, large ones with R1 and U R2 alone.
+ * Cholesky QR is right where |Q1^H Q1 - I| is small, which is measured, on the owner; all ranks
+ * hear of it with U. Else (an ill-conditioned panel, zero columns, NaN) or where a column is
+ * nearly zero below its diagonal already, so that LAPACK's sign of R is open, the panel is
+ * factored column by column, each with one message, its columns first scaled by powers of two:
+ * orthogonal to working precision whatever X is. Signs of R are LAPACK's, R_jj =
+ * -sign(real(x_jj)) |..|, in both cases.
  *
- * 2 n^2 (m - n/3) flops, and 6 m n w for the panels; 2 n^2/2 words and 7 messages a panel
+ * 2 n^2 (m - n/3) flops, and 4 m n w for the panels; 2 n^2/2 words and 5 messages a panel
  * received. Ballard, Demmel, Grigori, Jacquelin, Nguyen, Solomonik, IPDPS 2014; Yamamoto,
  * Nakatsukasa, Yanagisawa, Fukaya, ETNA 44 (2015) on Cholesky QR twice. Waits on the host. */
 #include "algo/qr.h"
@@ -34,7 +35,7 @@ typedef struct geqrf {
     char *tau;          /* nb elements */
     double *most;       /* nb: largest elements of own columns */
     int32_t *info;
-    size_t tile, flag, share; /* in the window: U^H, tau and the flag of the panel; rows of R */
+    size_t tile, flag, share; /* in the window: U^H, T^H and the flag of the panel; rows of R */
     uint64_t sent_tile, sent_share;
 } geqrf_t;
 
@@ -49,7 +50,7 @@ mlai_space_t mlai_geqrf_space(const mla_rows_t *rows, const mlai_dist_t *d, bool
     mlai_space_t s = mlai_qr_space(rows, d, rows->n);
     s.work = mlai_size_add(s.work, mlai_size_mul(square, 6));
     s.work = mlai_size_add(s.work, mlai_size_align(mlai_size_mat(mlai_max(1, d->lc), 1, es)));
-    s.window = mlai_size_add(s.window, mlai_size_add(square, 256));
+    s.window = mlai_size_add(s.window, mlai_size_add(mlai_size_mul(square, 2), 256));
     if (share) s.window = mlai_size_add(s.window, mlai_size_mat(rows->n, d->nb, es));
     return s;
 }
@@ -75,8 +76,8 @@ static mla_status_t gram(geqrf_t *f, const mlai_qr_panel_t *p, void **g)
     return mlai_qr_sum(q, p->owner, p->w * p->w, g);
 }
 
-/* l := chol(V^H V), V := V l^-H. */
-static mla_status_t cholesky_pass(geqrf_t *f, const mlai_qr_panel_t *p, void *l, void **g)
+/* l := chol(V^H V). */
+static mla_status_t cholesky(geqrf_t *f, const mlai_qr_panel_t *p, void *l, void **g)
 {
     mlai_qr_t *q = &f->q;
     mla_context_t *x = q->x;
@@ -84,42 +85,56 @@ static mla_status_t cholesky_pass(geqrf_t *f, const mlai_qr_panel_t *p, void *l,
     MLAI_TRY(gram(f, p, g));
     MLAI_TRY(MLAI_BE(x, laset, q->st, q->dt, MLAI_FULL, w, w, 0.0, 0.0, l, w));
     MLAI_TRY(MLAI_BE(x, lacpy, q->st, q->dt, MLAI_LOWER, w, w, *g, w, l, w));
-    MLAI_TRY(MLAI_BE(x, potrf_tile, q->st, q->dt, w, l, w, 0, f->info));
-    return MLAI_BE(x, trsm, q->st, q->dt, MLAI_RIGHT, MLAI_LOWER, MLAI_C, MLAI_NONUNIT, p->rows,
-                   w, 1.0, l, w, q->v, q->ldv);
+    return MLAI_BE(x, potrf_tile, q->st, q->dt, w, l, w, 0, f->info);
 }
 
-/* The owner's part: V's top, U, R and tau, and whether they are of use. */
+/* Rows of V from `top` on := those times l^-H, a lower triangle w x w. */
+static mla_status_t divide(geqrf_t *f, const mlai_qr_panel_t *p, int64_t top, int64_t rows,
+                           const void *l)
+{
+    mlai_qr_t *q = &f->q;
+    return MLAI_BE(q->x, trsm, q->st, q->dt, MLAI_RIGHT, MLAI_LOWER, MLAI_C, MLAI_NONUNIT, rows,
+                   p->w, 1.0, l, p->w, mlai_at(q->v, q->dt, q->ldv, top, 0), q->ldv);
+}
+
+/* The owner's part, V's top being that of Q1: V's top, R, U and T, and whether they are of use.
+ */
 static mla_status_t rebuild_top(geqrf_t *f, const mlai_qr_panel_t *p, const void *g)
 {
     mlai_qr_t *q = &f->q;
+    mla_context_t *x = q->x;
     int64_t w = p->w;
-    MLAI_TRY(MLAI_BE(q->x, gemm, q->st, q->dt, MLAI_N, MLAI_N, w, w, w, 1.0, f->l1, w, f->l2, w,
-                     0.0, f->rh, w));
-    MLAI_TRY(MLAI_COMM(q->x, reuse, q->st, f->sent_tile));
-    mlai_unhr_t t = {.n = w,
-                     .last = q->m - p->off == w,
-                     .gram = g,
-                     .q = q->v,
-                     .ldq = q->ldv,
-                     .u = q->base + f->tile,
-                     .r = f->rh,
-                     .tau = mlai_at(q->base + f->tile, q->dt, w, 0, w),
-                     .flag = (int32_t *)(void *)(q->base + f->flag)};
-    return MLAI_BE(q->x, unhr_tile, q->st, q->dt, &t);
+    MLAI_TRY(MLAI_BE(x, gemm, q->st, q->dt, MLAI_N, MLAI_N, w, w, w, 1.0, f->l1, w, f->l2, w, 0.0,
+                     f->rh, w));
+    MLAI_TRY(divide(f, p, 0, w, f->l2));
+    MLAI_TRY(MLAI_COMM(x, reuse, q->st, f->sent_tile));
+    char *u = q->base + f->tile, *t = mlai_at(u, q->dt, w, 0, w);
+    MLAI_TRY(MLAI_BE(x, zero, q->st, u, mlai_size_mat(w, 2 * w, mlai_sizeof(q->dt))));
+    mlai_unhr_t step = {.n = w,
+                        .last = q->m - p->off == w,
+                        .gram = g,
+                        .q = q->v,
+                        .ldq = q->ldv,
+                        .u = u,
+                        .t = t,
+                        .r = f->rh,
+                        .flag = (int32_t *)(void *)(q->base + f->flag)};
+    MLAI_TRY(MLAI_BE(x, unhr_tile, q->st, q->dt, &step));
+    return MLAI_BE(x, trsm, q->st, q->dt, MLAI_LEFT, MLAI_LOWER, MLAI_N, MLAI_UNIT, w, w, 1.0,
+                   q->v, q->ldv, t, w);
 }
 
-/* f->v := V, f->rh := R^H (owner), f->tau; *good: whether that is so. */
+/* f->v := V, T, and on the owner f->rh := R^H; *good: whether that is so. */
 static mla_status_t by_cholesky(geqrf_t *f, const mlai_qr_panel_t *p, bool *good)
 {
     mlai_qr_t *q = &f->q;
     mla_context_t *x = q->x;
     int64_t w = p->w, top = p->mine ? w : 0;
-    size_t es = mlai_sizeof(q->dt);
     int32_t flag = 0;
     void *g;
-    MLAI_TRY(cholesky_pass(f, p, f->l1, &g));
-    MLAI_TRY(cholesky_pass(f, p, f->l2, &g));
+    MLAI_TRY(cholesky(f, p, f->l1, &g));
+    MLAI_TRY(divide(f, p, 0, p->rows, f->l1));
+    MLAI_TRY(cholesky(f, p, f->l2, &g));
     if (p->mine) MLAI_TRY(rebuild_top(f, p, g));
     MLAI_TRY(MLAI_COMM(x, bcast, q->st, f->tile, f->flag + sizeof flag - f->tile, p->owner));
     f->sent_tile = x->comm->seq;
@@ -127,10 +142,13 @@ static mla_status_t by_cholesky(geqrf_t *f, const mlai_qr_panel_t *p, bool *good
     MLAI_TRY(MLAI_BE(x, sync, q->st));
     *good = flag == 0;
     if (!*good) return MLA_OK;
-    const void *u = q->base + f->tile;
-    MLAI_TRY(MLAI_BE(x, copy, q->st, f->tau, mlai_at(u, q->dt, w, 0, w), (size_t)w * es));
-    return MLAI_BE(x, trsm, q->st, q->dt, MLAI_RIGHT, MLAI_LOWER, MLAI_C, MLAI_NONUNIT,
-                   p->rows - top, w, 1.0, u, w, mlai_at(q->v, q->dt, q->ldv, top, 0), q->ldv);
+    const void *u = q->base + f->tile, *t = mlai_at(u, q->dt, w, 0, w);
+    MLAI_TRY(MLAI_BE(x, lacpy, q->st, q->dt, MLAI_FULL, w, w, t, w,
+                     mlai_at(q->t, q->dt, q->ldt, 0, p->off), q->ldt));
+    // Q2 U^-1 = Q1 (U L2^H)^-1
+    MLAI_TRY(MLAI_BE(x, gemm, q->st, q->dt, MLAI_N, MLAI_N, w, w, w, 1.0, f->l2, w, u, w, 0.0,
+                     f->l1, w));
+    return divide(f, p, top, p->rows - top, f->l1);
 }
 
 /* ---- column by column ------------------------------------------------------------------------
@@ -245,7 +263,7 @@ static mla_status_t by_columns(geqrf_t *f, const mlai_qr_panel_t *p)
     mla_context_t *x = q->x;
     int64_t w = p->w;
     int exponent[MLAI_QR_TILE];
-    void *a = pivots(f, p);
+    void *g, *a = pivots(f, p);
     MLAI_TRY(MLAI_BE(x, transpose, q->st, q->dt, MLAI_C, w, p->rows, a, q->lda, q->v, q->ldv));
     MLAI_TRY(exponents(f, p, exponent));
     MLAI_TRY(powers(f, w, -1, exponent, f->l1));
@@ -254,25 +272,26 @@ static mla_status_t by_columns(geqrf_t *f, const mlai_qr_panel_t *p)
         MLAI_TRY(MLAI_BE(x, gemm, q->st, q->dt, MLAI_C, MLAI_N, p->rows, w, w, 1.0, a, q->lda,
                          f->l1, w, 0.0, q->v, q->ldv));
     for (int64_t j = 0; j < w; j++) MLAI_TRY(householder(f, p, j));
-    return p->mine ? take_r(f, p, exponent) : MLA_OK;
+    if (p->mine) MLAI_TRY(take_r(f, p, exponent));
+    MLAI_TRY(gram(f, p, &g));
+    MLAI_TRY(MLAI_BE(x, larft_diag, q->st, q->dt, w, f->tau, g, w));
+    return MLAI_BE(x, trtri_tile, q->st, q->dt, w, g, w, mlai_at(q->t, q->dt, q->ldt, 0, p->off),
+                   q->ldt);
 }
 
 /* ---- the loop --------------------------------------------------------------------------------
  */
 
-/* V, R and T of the panel to their places. */
+/* V and R of the panel to their places. */
 static mla_status_t store(geqrf_t *f, const mlai_qr_panel_t *p)
 {
     mlai_qr_t *q = &f->q;
     mla_context_t *x = q->x;
     int64_t w = p->w;
-    void *g, *a = pivots(f, p);
+    void *a = pivots(f, p);
     MLAI_TRY(MLAI_BE(x, transpose, q->st, q->dt, MLAI_C, p->rows, w, q->v, q->ldv, a, q->lda));
-    if (p->mine) MLAI_TRY(MLAI_BE(x, lacpy, q->st, q->dt, MLAI_LOWER, w, w, f->rh, w, a, q->lda));
-    MLAI_TRY(gram(f, p, &g));
-    MLAI_TRY(MLAI_BE(x, larft_diag, q->st, q->dt, w, f->tau, g, w));
-    return MLAI_BE(x, trtri_tile, q->st, q->dt, w, g, w, mlai_at(q->t, q->dt, q->ldt, 0, p->off),
-                   q->ldt);
+    if (!p->mine) return MLA_OK;
+    return MLAI_BE(x, lacpy, q->st, q->dt, MLAI_LOWER, w, w, f->rh, w, a, q->lda);
 }
 
 /* Rows of R that the panel has finished to where the caller wants them. */
@@ -336,15 +355,15 @@ static mla_status_t clear_r(geqrf_t *f)
 static void carve(geqrf_t *f, char *work)
 {
     mlai_qr_t *q = &f->q;
-    size_t square = square_bytes(q->dt, q->d), es = mlai_sizeof(q->dt);
+    size_t square = square_bytes(q->dt, q->d);
     char **place[] = {&f->l1, &f->l2, &f->rh, &f->row, &f->tau};
     for (int i = 0; i < 5; i++, work += square) *place[i] = work;
     f->most = (double *)(void *)work;
     f->info = (int32_t *)(void *)(f->most + q->d->nb);
     f->column = work + square_bytes(q->dt, q->d);
     f->tile = q->extra;
-    f->flag = f->tile + mlai_size_align(mlai_size_mat(q->d->nb, q->d->nb + 1, es));
-    f->share = f->tile + square + 256;
+    f->flag = f->tile + 2 * square;
+    f->share = f->flag + 256;
     f->sent_tile = f->sent_share = q->x->comm->seq;
 }
 

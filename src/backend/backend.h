@@ -91,9 +91,8 @@ typedef struct mlai_unhr {
     const void *gram; /* lower triangle: Q^H Q before Q was made orthonormal by Cholesky QR */
     void *q;          /* in: the first n rows of Q; out: of V, with ones and zeros */
     int64_t ldq;
-    void *u;       /* out: lower triangle: U^H */
+    void *u, *t;   /* out, lower triangles: U^H, and -S U^H: V^-1 of that is T^H */
     void *r;       /* lower triangle: R^H; in: of Q R, out: of (Q S) (S R) */
-    void *tau;     /* out: diagonal of T */
     int32_t *flag; /* out: 1 if that is not to be used: gram is far from I (in Frobenius' norm),
                       or a column is so nearly zero below its diagonal that the sign is open */
 } mlai_unhr_t;

@@ -786,6 +786,7 @@ int main(int argc, char **argv)
             test_potrf(dt, size[i]);
             test_trtri(dt, size[i]);
         }
+        test_herk(dt, 9, 4133); // tall: in parts
         for (int terms = 1; terms <= 6; terms += terms == 1 ? 2 : 3) {
             test_split(dt, terms, 40, 33, 0, 0);
             test_split(dt, terms, 70, 64, 33, 33);

@@ -63,6 +63,27 @@ mla_status_t mlai_cuda_gemm_batch(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t 
                           CUBLAS_GEMM_DEFAULT);
 }
 
+/* A tall a^H a is one tile or a few to cuBLAS, for a card of a hundred processors: parts of the
+ * rows at once, then their sum. */
+static mla_status_t herk_tall(mlai_cuda_t *d, mlai_stream_t st, mla_dtype_t dt, int64_t n,
+                              int64_t k, double alpha, const void *a, int64_t lda, void *c,
+                              int64_t ldc)
+{
+    enum { PARTS = 64, GRAIN = 16 };
+    int64_t rows = k / PARTS / GRAIN * GRAIN, rest = k - rows * PARTS, square = n * n;
+    const mlai_batch_t all = {PARTS, rows, rows, square};
+    void *part = NULL;
+    MLAI_TRY(mlai_cuda_scratch(d, st, mlai_size_mat(square, PARTS, mlai_sizeof(dt)), &part));
+    MLAI_TRY(mlai_cuda_gemm_batch(d, st, dt, MLAI_C, MLAI_N, n, n, rows, alpha, a, lda, a, lda,
+                                  0.0, part, n, all));
+    if (rest > 0) {
+        const void *last = mlai_at(a, dt, lda, k - rest, 0);
+        MLAI_TRY(mlai_cuda_gemm_batch(d, st, dt, MLAI_C, MLAI_N, n, n, rest, alpha, last, lda,
+                                      last, lda, 1.0, part, n, (mlai_batch_t){.count = 1}));
+    }
+    return mlai_cuda_sum_blocks(&d->base, st, dt, n, n, PARTS, part, n, square, c, ldc);
+}
+
 mla_status_t mlai_cuda_herk(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, mlai_op_t op,
                             int64_t n, int64_t k, double alpha, const void *a, int64_t lda,
                             double beta, void *c, int64_t ldc)
@@ -70,6 +91,9 @@ mla_status_t mlai_cuda_herk(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt
     mlai_cuda_t *d = mlai_cuda(be);
     if (n <= 0) return MLA_OK;
     MLAI_CUDA_BEGIN(d);
+    enum { NARROW = 256, TALL = 4096 };
+    if (op == MLAI_C && beta == 0 && n <= NARROW && k >= TALL)
+        return herk_tall(d, st, dt, n, k, alpha, a, lda, c, ldc);
     cublasHandle_t h = handle_of(d, st);
     cublasOperation_t o = op_of(dt, op);
     scalar_t al = scalar_of(dt, alpha), bt = scalar_of(dt, beta);

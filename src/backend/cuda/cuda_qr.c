@@ -11,8 +11,7 @@ mla_status_t mlai_cuda_unhr_tile(mlai_backend_t *be, mlai_stream_t st, mla_dtype
         return mlai_fail(be->err, MLA_SIZE, "a panel of %lld columns, expected at most %d",
                          (long long)t->n, MOST);
     MLAI_CUDA_BEGIN(c);
-    mlai_unhr_args_t args = {t->n, t->ldq, t->gram, t->q,    t->u,
-                             t->r, t->tau, t->flag, t->last, 0};
+    mlai_unhr_args_t args = {t->n, t->ldq, t->gram, t->q, t->u, t->t, t->r, t->flag, t->last, 0};
     mlai_grid_t grid = {.x = 1, .tx = MLAI_UNHR_THREADS};
     return mlai_cuda_launch(c, st, MLAI_K_unhr + (int)dt, grid, &args);
 }

@@ -43,17 +43,18 @@ static bool NAME(unhr_column)(const mlai_unhr_t *t, int nv, int64_t j)
 {
     int64_t n = t->n, ld = nv * t->ldq, below = n - j - 1;
     R *q = (R *)t->q + nv * j + j * ld, *u = (R *)t->u + nv * (j + j * n);
-    R *r = (R *)t->r + nv * (j + j * n), *tau = (R *)t->tau + nv * j;
+    R *r = (R *)t->r + nv * (j + j * n);
     R re = q[0], im = nv == 2 ? q[1] : 0;
     bool keep = t->last && below == 0 && im == 0;
     R s = (re < 0) == keep ? (R)-1 : 1;
     bool clear = keep || 1 - (re * re + im * im) > 64 * (R)n * (R)UNIT;
-    tau[0] = keep ? 0 : 1 - s * re;
     u[0] = keep ? 1 : re - s;
-    if (nv == 2) {
-        tau[1] = -s * im;
-        u[1] = -im;
-    }
+    if (nv == 2) u[1] = -im;
+    for (int64_t i = 0; i <= j; i++) // row j of -S U^H
+        for (int v = 0; v < nv; v++) {
+            int64_t at = nv * (j + i * n) + v;
+            ((R *)t->t)[at] = keep && i == j ? 0 : -s * ((const R *)t->u)[at];
+        }
     NAME(divide)(nv, below, re - s, im, q + nv);
     for (int64_t l = 1; l <= below; l++) {
         R *qjl = q + l * ld;

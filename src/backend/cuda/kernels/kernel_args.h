@@ -297,7 +297,7 @@ enum {
 typedef struct mlai_unhr_args {
     int64_t n, ldq;
     const void *gram;
-    void *q, *u, *r, *tau;
+    void *q, *u, *t, *r;
     int32_t *flag;
     int32_t last, unused;
 } mlai_unhr_args_t;

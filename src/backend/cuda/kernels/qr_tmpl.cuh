@@ -11,9 +11,10 @@ extern "C" __global__ void __launch_bounds__(MLAI_UNHR_THREADS)
     enum { SIDE = MLAI_UNHR_SIDE, EACH = MLAI_UNHR_EACH };
     __shared__ double part[MLAI_UNHR_THREADS];
     __shared__ T column[2][SIDE * EACH], row[2][SIDE * EACH];
+    __shared__ R signs[SIDE * EACH];
     __shared__ int doubtful;
     const int n = (int)a.n, x = (int)threadIdx.x % SIDE, y = (int)threadIdx.x / SIDE;
-    T *q = (T *)a.q, *u = (T *)a.u, *r = (T *)a.r, *tau = (T *)a.tau, e[EACH][EACH];
+    T *q = (T *)a.q, *u = (T *)a.u, *r = (T *)a.r, *t = (T *)a.t, e[EACH][EACH];
     const R near =
         64 * (R)n * (sizeof(R) == 4 ? (R)5.9604644775390625e-8 : (R)1.1102230246251565e-16);
     if (threadIdx.x == 0) doubtful = 0;
@@ -53,7 +54,8 @@ extern "C" __global__ void __launch_bounds__(MLAI_UNHR_THREADS)
         if (x == j % SIDE && y == j % SIDE) {
             bool clear = keep || 1 - (re * re + im * im) > near;
             if (!clear) doubtful = 1;
-            t_set_parts(&tau[j], keep ? (R)0 : 1 - s * re, keep ? (R)0 : -s * im);
+            signs[j] = s;
+            t_set_parts(&t[j + (int64_t)j * n], keep ? (R)0 : -s * t_real(pivot), s * im);
             u[j + (int64_t)j * n] = t_conj(pivot);
         }
 #pragma unroll
@@ -84,7 +86,12 @@ extern "C" __global__ void __launch_bounds__(MLAI_UNHR_THREADS)
         for (int b = 0; b < EACH; b++) {
             int i = x + b * SIDE, l = y + c * SIDE;
             if (i >= n || l >= n) continue;
-            if (i < l) u[l + (int64_t)i * n] = t_conj(e[b][c]);
+            if (i < l) {
+                T sign;
+                t_set(&sign, -signs[l]);
+                u[l + (int64_t)i * n] = t_conj(e[b][c]);
+                t[l + (int64_t)i * n] = t_mul(sign, t_conj(e[b][c]));
+            }
             if (i <= l) t_set(&e[b][c], i == l ? (R)1 : (R)0);
             q[i + l * a.ldq] = e[b][c];
         }
