@@ -411,6 +411,32 @@ def test_qr_second():
     compare(second(f), second(qr_dense), 1e-6)
 
 
+@pytest.mark.parametrize(("layout", "order"), [(ROWS3, 1), (UNEVEN, 2)], ids=str)
+def test_least_squares(layout, order):
+    """x and the sum of squares, once in both modes, once forward over reverse."""
+    dtype = ("complex128", "float64")[order - 1]
+    a, da = normal((12, 4), dtype), normal((12, 4), dtype, 1)
+    b, db = normal((12, 2), dtype, 2), normal((12, 2), dtype, 3)
+
+    def ours(a, b):
+        return ml.lstsq(a, b, full_rank=True, mesh=layout.mesh("auto"), spec=layout.spec)[:2]
+
+    def theirs(a, b):
+        x = jnp.linalg.solve(jnp.conj(a.T) @ a, jnp.conj(a.T) @ b)
+        return x, jnp.sum(jnp.abs(b - a @ x) ** 2, axis=0)
+
+    def second(f):
+        def gradient(a, b):
+            return jax.grad(lambda a, b: scalar(jax.tree.map(jnp.sin, f(a, b))), (0, 1))(a, b)
+
+        return jax.jit(lambda a, b, da, db: jax.jvp(gradient, (a, b), (da, db)))(a, b, da, db)
+
+    if order == 1:
+        compare(both_modes(ours)(a, b, da, db), both_modes(theirs)(a, b, da, db))
+    else:
+        compare(second(ours), second(theirs), 1e-6)
+
+
 def test_qr_without_derivative():
     """What JAX has no derivative of either."""
     for a, mode in ((np.ones((4, 6)), "reduced"), (np.ones((6, 4)), "complete")):

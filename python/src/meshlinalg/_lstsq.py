@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from . import _ffi, _options, _svd
+from . import _ffi, _options, _qr, _rules_qr, _svd
 from . import _jax_compat as compat
 from ._rows import RowsPlan, dot, rows_plan_of
+from ._rules import _with_rule
 from ._sharding import _on, as_array, run
 
 
@@ -37,6 +38,7 @@ def _square(x):
     return jnp.sum((x * jnp.conj(x)).real, axis=0)
 
 
+@_with_rule
 def _full_rank(call: Call, a, b):
     """By QR: x = R^-1 (Q^H b), the rest of Q^H b is the residual."""
     plan = call.plan
@@ -48,6 +50,41 @@ def _full_rank(call: Call, a, b):
         return x, ring.sum(_square(jnp.where((row >= n) & (row < m), c, 0)))
 
     return _mapped(call, local, a, b, (P(None, None), P(None)))
+
+
+@_full_rank.defjvp
+def _full_rank_jvp(call, primals, tangents):
+    """x' = A^+ (b' - A' x) + R^-1 R^-H A'^H r with r = b - A x, A^+ = R^-1 Q^H; |r|^2 has the
+    tangent 2 Re r^H (b' - A' x). One factorisation for x and x'."""
+    plan = call.plan
+    ring, n = plan.ring, plan.n
+    q, r = _qr.factors(_qr.Call(plan, "reduced"), plan.enter(primals[0]))
+    inverse = _rules_qr.inverse_of(plan, r)
+
+    def local(a, b, q, inverse, da, db):
+        a, b, q, da, db = map(plan.own, (a, b, q, da, db))
+        inverse = _rules_qr.own(plan, inverse, n)
+
+        def adjoint_times(x, y):
+            return ring.sum(dot(jnp.conj(x.T), y))
+
+        def times_inverse(y):
+            return ring.gather(dot(inverse, y), n)
+
+        x = times_inverse(adjoint_times(q, b))
+        r, rest = b - dot(a, x), db - dot(da, x)
+        normal = _svd.own_rows(ring, adjoint_times(da, r), n)
+        dx = times_inverse(adjoint_times(q, rest) + adjoint_times(inverse, normal))
+        return x, ring.sum(_square(r)), dx, 2 * ring.sum(jnp.sum((jnp.conj(r) * rest).real, axis=0))
+
+    where = plan.spec_of(plan.m), plan.spec_of(n)
+    column = (lambda x: x[:, None]) if call.vector else (lambda x: x)
+    moved = plan.enter(tangents[0]), plan.enter(column(tangents[1]))
+    more = (q, inverse, *moved)
+    more_specs = (where[0], where[1], where[0], where[0])
+    out_specs = (P(None, None), P(None)) * 2
+    x, square, dx, dsquare = _mapped(call, local, *primals, out_specs, *more, specs=more_specs)
+    return (x, square), (dx[:, 0] if call.vector else dx, dsquare)
 
 
 def _any_rank(call: Call, a, b, rcond):
@@ -68,12 +105,12 @@ def _any_rank(call: Call, a, b, rcond):
     return _mapped(call, local, a, b, (P(None, None), P(None), P(), P(None)), rcond)
 
 
-def _mapped(call: Call, local, a, b, out_specs, *more):
+def _mapped(call: Call, local, a, b, out_specs, *more, specs=None):
     plan = call.plan
     spec = plan.spec_of(plan.m)
     b = plan.enter(b[:, None] if call.vector else b)
-    specs = (spec, spec, *(P() for _ in more))
-    x, square, *rest = plan.map(local, specs, out_specs)(plan.enter(a), b, *more)
+    in_specs = (spec, spec, *(specs or [P()] * len(more)))
+    x, square, *rest = plan.map(local, in_specs, out_specs)(plan.enter(a), b, *more)
     return (x[:, 0] if call.vector else x, square, *rest)
 
 
@@ -104,7 +141,8 @@ def lstsq(a, b, rcond=None, *, full_rank: bool = False, mesh=None, spec=None):
     Raises:
       TypeError, ValueError: when traced, naming the argument, its value and what was expected.
 
-    Accuracy: as by LAPACK's gels and gelsd, backward stable. Not differentiable.
+    Accuracy: as by LAPACK's gels and gelsd, backward stable. There are derivatives with
+    `full_rank`, as long as it is true.
     """
     full_rank = _options.check_bool(full_rank, "full_rank")
     b = as_array(b, "b")

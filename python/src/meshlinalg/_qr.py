@@ -57,7 +57,7 @@ def _r_jvp(call, primals, tangents):
 
 
 @_with_rule
-def _factors(call: Call, a):
+def factors(call: Call, a):
     plan = call.plan
     m = plan.m
     r_rows = m if call.mode == "complete" else plan.k
@@ -72,9 +72,9 @@ def _factors(call: Call, a):
     return plan.map(local, (q_spec,), (q_spec, r_spec))(a)
 
 
-@_factors.defjvp
+@factors.defjvp
 def _factors_jvp(call, primals, tangents):
-    q, r = _factors(call, *primals)
+    q, r = factors(call, *primals)
     return (q, r), _rules_qr.tangents(call.plan, q, r, *tangents)
 
 
@@ -83,7 +83,7 @@ def _qr(call: Call, a):
     a = plan.enter(a)
     if call.mode == "r":
         return plan.leave(_r(call, a))
-    q, r = _factors(call, a)
+    q, r = factors(call, a)
     return QRResult(plan.leave(q), plan.leave(r))
 
 

@@ -31,13 +31,13 @@ def tangents(plan: RowsPlan, q, r, da):
     q_spec, r_spec = plan.spec_of(plan.m), plan.spec_of(plan.n)
 
     def local(q, r, inverse, da):
-        r, inverse = (_own(plan, x, plan.n) for x in (r, inverse))
+        r, inverse = (own(plan, x, plan.n) for x in (r, inverse))
         ring = dataclasses.replace(plan.ring, unrolled=True)
         dq, dr = _tangents(ring, plan.m, plan.own(q), r, inverse, plan.own(da))
         return plan.out(dq, plan.m), plan.out(dr, plan.n)
 
     mapped = plan.map(local, (q_spec, r_spec, r_spec, q_spec), (q_spec, r_spec))
-    return mapped(q, r, _inverse(plan, r), da)
+    return mapped(q, r, inverse_of(plan, r), da)
 
 
 def _tangents(ring: Ring, m: int, q, r, inverse, da):
@@ -55,7 +55,7 @@ def _tangents(ring: Ring, m: int, q, r, inverse, da):
     return da - ring.multiply(q, upper, n), times(upper, r, n)
 
 
-def _own(plan: RowsPlan, x, count: int):
+def own(plan: RowsPlan, x, count: int):
     """This rank's rows of a matrix of `count` rows, laid out as spec_of says."""
     if plan.split(count):
         return x
@@ -63,7 +63,7 @@ def _own(plan: RowsPlan, x, count: int):
     return jnp.take(x, index, axis=0, mode="fill", fill_value=0)
 
 
-def _inverse(plan: RowsPlan, r):
+def inverse_of(plan: RowsPlan, r):
     """R^-1, laid out like R: R as a Cholesky factor, of R^H R."""
     kind = "single" if not plan.axes else "rows" if plan.split(plan.n) else "replicated"
     call = Call(Plan(plan.n, kind, plan.mesh, plan.axes))
