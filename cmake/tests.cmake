@@ -38,9 +38,11 @@ if(EXISTS ${dir}/tester.c)
   list(APPEND names tester)
 endif()
 
-# Times of the backend table's entries; no test.
+# Times of the backend table's entries and of whole routines; no tests.
 add_executable(bench_backend ${CMAKE_CURRENT_SOURCE_DIR}/bench/c/bench_backend.c)
 target_link_libraries(bench_backend PRIVATE mla_tests mla_objects)
+add_executable(bench_chol ${CMAKE_CURRENT_SOURCE_DIR}/bench/c/bench_chol.c)
+target_link_libraries(bench_chol PRIVATE mla_tests mla_objects)
 
 file(GLOB examples CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/examples/c/*.c)
 foreach(source ${examples})

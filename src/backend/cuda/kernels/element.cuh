@@ -281,4 +281,55 @@ MLAI_DEVICE double2 t_shuffle(double2 a, int lane)
     return make_double2(t_shuffle(a.x, lane), t_shuffle(a.y, lane));
 }
 
+/* a r */
+MLAI_DEVICE float t_scale(float a, float r)
+{
+    return a * r;
+}
+MLAI_DEVICE double t_scale(double a, double r)
+{
+    return a * r;
+}
+MLAI_DEVICE float2 t_scale(float2 a, float r)
+{
+    return make_float2(a.x * r, a.y * r);
+}
+MLAI_DEVICE double2 t_scale(double2 a, double r)
+{
+    return make_double2(a.x * r, a.y * r);
+}
+
+MLAI_DEVICE float t_rsqrt(float a)
+{
+    return rsqrtf(a);
+}
+MLAI_DEVICE double t_rsqrt(double a)
+{
+    return rsqrt(a);
+}
+
+/* The value of lane `lane` of the four lanes that this one belongs to. */
+MLAI_DEVICE float t_shuffle_quad(float a, int lane)
+{
+    return __shfl_sync(0xffffffffu, a, lane, 4);
+}
+MLAI_DEVICE double t_shuffle_quad(double a, int lane)
+{
+    return __shfl_sync(0xffffffffu, a, lane, 4);
+}
+MLAI_DEVICE float2 t_shuffle_quad(float2 a, int lane)
+{
+    return make_float2(t_shuffle_quad(a.x, lane), t_shuffle_quad(a.y, lane));
+}
+MLAI_DEVICE double2 t_shuffle_quad(double2 a, int lane)
+{
+    return make_double2(t_shuffle_quad(a.x, lane), t_shuffle_quad(a.y, lane));
+}
+
+/* From the second-level cache: what another block of the same launch may have written. */
+template <class T> MLAI_DEVICE T t_load_l2(const T *p)
+{
+    return __ldcg(p);
+}
+
 #endif
