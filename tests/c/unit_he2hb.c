@@ -294,7 +294,7 @@ static void test_reduction(const char *kind, mla_dtype_t dt, int64_t n, int64_t 
     static int count;
     int64_t lc = mlai_max(1, mlai_ceil_div(n, nranks));
     problem_t f = {.dt = dt, .n = n, .kd = kd, .ldab = 2 * kd, .desc = MLA_DESC_INIT(dt, n)};
-    pthread_t thread[MOST_RANKS];
+    pthread_t thread[MOST_RANKS] = {0};
     rank_t rank[MOST_RANKS];
     gen_t g;
     f.desc.lc = lc;

@@ -51,7 +51,7 @@ static void *rank_main(void *arg)
     int64_t n = f->n, lc = mlai_ceil_div(n, f->nranks), own = p * lc, ldz = f->count + 2;
     int64_t cols = mlai_max(0, mlai_min(lc, n - own));
     size_t es = mlai_sizeof(f->dt);
-    char *a = malloc(mlai_size_mat(n, lc, es)), *z = malloc(mlai_size_mat(ldz, lc, es));
+    char *a = calloc((size_t)(n * lc) + 1, es), *z = calloc((size_t)(ldz * lc) + 1, es);
     double *w = malloc((size_t)(n + 1) * sizeof *w);
     for (int64_t k = 0; k < n * cols; k++) gen_put(f->dt, a, k, f->b[k + own * n]);
     for (int64_t k = 0; k < ldz * cols; k++) gen_put(f->dt, z, k, 7);

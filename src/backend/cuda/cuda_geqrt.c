@@ -59,7 +59,8 @@ static mla_status_t leaf(const geqrt_t *f, int64_t j, int64_t w)
     int64_t tiles = mlai_ceil_div(m, rows), below = mlai_max(1, mlai_ceil_div(m - w, rows));
     mlai_grid_t one = {.x = 1, .tx = MLAI_GEQRT_THREADS};
     mlai_grid_t gram = {.x = mlai_min(tiles, MLAI_GEQRT_PARTS), .tx = MLAI_GEQRT_TALL};
-    mlai_grid_t many = {.x = mlai_min(below, 4 * f->c->processors), .tx = MLAI_GEQRT_TALL};
+    mlai_grid_t many = {.x = mlai_min(below, 4 * (int64_t)f->c->processors),
+                        .tx = MLAI_GEQRT_TALL};
     args.parts = (int32_t)gram.x;
     MLAI_TRY(mlai_cuda_launch(f->c, f->st, MLAI_K_geqrt_gram + (int)f->dt, gram, &args));
     MLAI_TRY(mlai_cuda_launch(f->c, f->st, MLAI_K_geqrt_first + (int)f->dt, one, &args));
