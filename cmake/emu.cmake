@@ -111,7 +111,11 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   target_link_libraries(emu_unit_nccl PRIVATE mla_tests mla_objects)
   add_dependencies(emu_unit_nccl fake_nccl)
   add_test(NAME emu_unit_nccl COMMAND emu_unit_nccl)
-  set_tests_properties(emu_nccl emu_unit_nccl PROPERTIES TIMEOUT 900
+  add_executable(emu_unit_meeting_nccl ${dir}/unit_meeting.c ${helpers} ${emu}/no_fatbin.c)
+  target_link_libraries(emu_unit_meeting_nccl PRIVATE mla_tests mla_objects)
+  add_dependencies(emu_unit_meeting_nccl fake_nccl)
+  add_test(NAME emu_unit_meeting_nccl COMMAND emu_unit_meeting_nccl nccl)
+  set_tests_properties(emu_nccl emu_unit_nccl emu_unit_meeting_nccl PROPERTIES TIMEOUT 900
     ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   set_property(TEST emu_unit_nccl APPEND PROPERTY ENVIRONMENT FAKE_NCCL_SECONDS=0.2)
   add_test(NAME emu_cusolvermg COMMAND emu_tester potrf,posv,poinv,potri,syevd,syevj ${mg}

@@ -13,7 +13,10 @@
 struct mlai_team {
     int nranks, users; /* meetings that have it */
     bool failed;
-    uint64_t number; /* of this process */
+    mlai_fabric_t fabric;
+    bool has_id;
+    char id[MLA_NCCL_ID_BYTES]; /* of an NCCL communicator */
+    uint64_t number;            /* of this process */
     int *ordinal;
     mla_comm_t **comm; /* each set and used by its rank alone */
     struct mlai_team *next;
@@ -23,6 +26,7 @@ struct mlai_link {
     char name[MLAI_GROUP_NAME];
     int nranks, rank, ordinal;
     bool used, failed;
+    mlai_fabric_t fabric; /* of comm */
     uint64_t calls;
     mla_comm_t *comm;
     struct mlai_link *next;
@@ -32,6 +36,26 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static mlai_team_t *teams; /* last used first */
 static mlai_link_t *links; /* last used first */
 static uint64_t made;
+static mlai_fabric_t fabric = MLAI_FABRIC_PEER;
+static mla_xla_exchange_t *exchange; /* carries an id from rank 0 to the others */
+
+mlai_fabric_t mlai_fabric(void)
+{
+    pthread_mutex_lock(&lock);
+    mlai_fabric_t now = fabric;
+    pthread_mutex_unlock(&lock);
+    return now;
+}
+
+int mla_xla_set_fabric(int which, mla_xla_exchange_t *carry)
+{
+    if (which != MLAI_FABRIC_PEER && which != MLAI_FABRIC_NCCL) return -1;
+    pthread_mutex_lock(&lock);
+    fabric = (mlai_fabric_t)which;
+    exchange = carry;
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
 
 /* ---- teams ------------------------------------------------------------------------------- */
 
@@ -64,13 +88,14 @@ mlai_team_t *mlai_team_take(const int *ordinals, int nranks)
     pthread_mutex_lock(&lock);
     mlai_team_t **at = &teams, *t = NULL;
     for (; *at && !t; at = t ? at : &(*at)->next)
-        if (!(*at)->failed && (*at)->nranks == nranks &&
+        if (!(*at)->failed && (*at)->nranks == nranks && (*at)->fabric == fabric &&
             memcmp((*at)->ordinal, ordinals, bytes) == 0)
             t = *at;
     if (t) {
         *at = t->next;
     } else if ((t = team_new(ordinals, nranks))) {
         t->number = made++;
+        t->fabric = fabric;
     }
     if (t) {
         t->users++;
@@ -90,10 +115,25 @@ void mlai_team_give(mlai_team_t *t, bool failed)
     pthread_mutex_unlock(&lock);
 }
 
+/* The id of the team's NCCL communicator, made by whoever comes first. */
+static mla_status_t team_id(mlai_team_t *t)
+{
+    pthread_mutex_lock(&lock);
+    mla_status_t st = t->has_id ? MLA_OK : mla_nccl_id(t->id);
+    t->has_id = st == MLA_OK;
+    pthread_mutex_unlock(&lock);
+    return st;
+}
+
 mla_status_t mlai_team_comm(mlai_team_t *t, int rank, double limit, mla_comm_t **comm)
 {
     mla_status_t st = MLA_OK;
-    if (!t->comm[rank]) {
+    if (!t->comm[rank] && t->fabric == MLAI_FABRIC_NCCL) {
+        st = team_id(t);
+        if (st == MLA_OK)
+            st = mla_comm_create_nccl(t->id, t->nranks, rank, t->ordinal[rank], limit,
+                                      &t->comm[rank]);
+    } else if (!t->comm[rank]) {
         char name[64];
         snprintf(name, sizeof name, "mla-team-%ld-%llu", (long)getpid(),
                  (unsigned long long)t->number);
@@ -136,6 +176,19 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Rank 0 makes an id, the others get it from the caller's store under the name of the call. */
+static mla_status_t link_nccl(mlai_link_t *l, const char *name, double limit)
+{
+    char id[MLA_NCCL_ID_BYTES] = "";
+    pthread_mutex_lock(&lock);
+    mla_xla_exchange_t *carry = exchange;
+    pthread_mutex_unlock(&lock);
+    mla_status_t st = l->rank == 0 ? mla_nccl_id(id) : MLA_OK;
+    if (st != MLA_OK) return st;
+    if (!carry || carry(name, l->rank == 0, id, limit) != 0) return MLA_COMM;
+    return mla_comm_create_nccl(id, l->nranks, l->rank, l->ordinal, limit, &l->comm);
+}
+
 mla_status_t mlai_link_take(const char *name, int nranks, int rank, int ordinal, double limit,
                             mlai_link_t **link, mla_comm_t **comm)
 {
@@ -147,6 +200,8 @@ mla_status_t mlai_link_take(const char *name, int nranks, int rank, int ordinal,
     if (!l) return MLA_NOMEM;
     double start = now();
     mla_status_t st = MLA_OK;
+    mlai_fabric_t by = mlai_fabric();
+    if (l->comm && l->fabric != by) l->failed = true; // on all ranks: all have changed
     if (l->comm && !l->failed) st = mla_comm_barrier(l->comm);
     if (l->comm && (l->failed || st != MLA_OK)) {
         // A rank that does not come now will not come to another meeting either. But a failure
@@ -159,7 +214,10 @@ mla_status_t mlai_link_take(const char *name, int nranks, int rank, int ordinal,
         char full[200];
         snprintf(full, sizeof full, "%s-%llu", l->name, (unsigned long long)l->calls);
         l->failed = false;
-        st = mla_comm_create_peer(full, nranks, rank, ordinal, limit, &l->comm);
+        l->fabric = by;
+        st = by == MLAI_FABRIC_NCCL
+                 ? link_nccl(l, full, limit)
+                 : mla_comm_create_peer(full, nranks, rank, ordinal, limit, &l->comm);
     }
     *comm = l->comm;
     return st;

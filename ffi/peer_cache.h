@@ -21,6 +21,10 @@
 
 enum { MLAI_PEER_CACHE = 16, MLAI_GROUP_NAME = 160 };
 
+/* What the ranks of new communicators reach one another by. */
+typedef enum mlai_fabric { MLAI_FABRIC_PEER = 0, MLAI_FABRIC_NCCL = 1 } mlai_fabric_t;
+mlai_fabric_t mlai_fabric(void);
+
 typedef struct mlai_team mlai_team_t;
 typedef struct mlai_link mlai_link_t;
 
@@ -38,6 +42,13 @@ void mlai_link_give(mlai_link_t *link, bool failed);
 
 /* Frees what is not needed any more: may wait for the devices; not to be called under a lock. */
 void mlai_peer_cache_sweep(void);
+
+/* Carries the MLA_NCCL_ID_BYTES of an id from the process that gives it to those that do not,
+ * under a name that is alike on all of them; within `seconds`. 0: done. */
+typedef int mla_xla_exchange_t(const char *name, int give, char *id, double seconds);
+/* Called from Python: the fabric (a mlai_fabric_t) from the next call on, on all processes; what
+ * carries ids between processes, or NULL. -1: no such fabric. */
+MLA_API int mla_xla_set_fabric(int which, mla_xla_exchange_t *carry);
 
 /* Called from Python: frees all that is not in use, with its device memory. Ranks of other
  * processes then make a new communicator as well, at their next call. */

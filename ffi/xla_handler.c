@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "peer_cache.h"
 #include "rendezvous.h"
 #include "xla_args.h"
 #include "xla_device.h"
@@ -273,8 +274,12 @@ static mla_status_t run_rank(const job_t *job, mla_comm_t *comm, mlai_xla_status
     mla_context_t *ctx = NULL;
     mla_status_t status = mla_context_create(&options, &ctx);
     if (status == MLA_OK) status = job->run(ctx, job);
+    // A rank that dies on another machine is noticed where ranks agree: before results are used.
+    bool far = comm && job->call.device == MLA_CUDA && mlai_fabric() == MLAI_FABRIC_NCCL;
+    bool late = false;
+    if (status == MLA_OK && far) late = (status = mla_comm_barrier(comm)) != MLA_OK;
     if (status != MLA_OK) {
-        const char *text = mla_message(ctx);
+        const char *text = mla_message(late ? NULL : ctx);
         if (!text || !*text) text = mla_status_text(status);
         mlai_xla_fail(st, code_of(status), "%s: rank %d of %d: %s", job->routine, job->place.rank,
                       job->call.nranks, text);

@@ -4,7 +4,8 @@
  * any, on GPUs. In every call the ranks gather one byte of each.
  *
  *     unit_meeting          all
- *     unit_meeting peer     GPUs alone */
+ *     unit_meeting peer     GPUs alone
+ *     unit_meeting nccl     GPUs alone, threads, by NCCL: a GPU for each rank, up to 4 ranks */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,8 @@ static bool one_call(ranks_self_t *self, int call, mla_comm_t **comm)
     }
     int wrong = gather(self, *comm, call, &status);
     mlai_meeting_leave(meeting, rank, status == MLA_OK ? NULL : self->err.message);
+    // NCCL carries no sentences.
+    if (call == FAILS && mlai_fabric() == MLAI_FABRIC_NCCL) return status != MLA_OK;
     if (call == FAILS) return status == MLA_PEER && strstr(self->err.message, "made to fail");
     snprintf(self->result->why, sizeof self->result->why, "call %d: rank %d; %.400s", call, wrong,
              self->err.message);
@@ -98,11 +101,15 @@ int main(int argc, char **argv)
     bool can[RANKS_KINDS];
     snprintf(job, sizeof job, "test-%ld", (long)getpid());
     for (int kind = 0; kind < RANKS_KINDS; kind++) can[kind] = ranks_can((ranks_kind_t)kind);
-    if (argc > 1 && strcmp(argv[1], "peer") == 0) can[RANKS_THREADS] = can[RANKS_SHM] = false;
+    bool nccl = argc > 1 && strcmp(argv[1], "nccl") == 0;
+    if (argc > 1) can[RANKS_THREADS] = can[RANKS_SHM] = false;
+    if (nccl) can[RANKS_PEER_PROCESSES] = false;
+    CHECK(mla_xla_set_fabric(2, NULL) == -1, "fabric 2");
+    CHECK(mla_xla_set_fabric(nccl ? MLAI_FABRIC_NCCL : MLAI_FABRIC_PEER, NULL) == 0, "fabric");
     CHECK(mla_xla_set_process(0, 1, job) == 0, "%s", job);
     mla_xla_set_timeout(10.0);
     for (int kind = 0; kind < RANKS_KINDS; kind++)
-        for (int nranks = 2; can[kind] && nranks <= 5; nranks++) {
+        for (int nranks = 2; can[kind] && nranks <= (nccl ? 4 : 5); nranks++) {
             bool processes = ranks_are_processes((ranks_kind_t)kind);
             const ranks_result_t *r =
                 ranks_run((ranks_kind_t)kind, nranks, -1, 10.0, processes, calls);

@@ -16,6 +16,7 @@ from support import (
     inverse_residual,
     logdet_error,
     normal,
+    python,
     solve_residual,
     spd,
 )
@@ -90,3 +91,38 @@ def test_cpu_devices_have_no_cusolvermg():
 def test_unknown_engine():
     with pytest.raises(ValueError, match="engine='cook', expected one of"):
         ml.solve(np.eye(3), np.ones(3), engine="cook")
+
+
+def test_communicators():
+    """What is asked for reaches the library; CPU devices go on as they did."""
+    from meshlinalg import _library
+
+    a, b = spd(12), np.ones(12)
+    try:
+        for name, fabric in (("nccl", "nccl"), ("peer", "peer"), ("auto", "peer")):
+            ml.set_communicator(name)
+            assert solve_residual(a, ml.solve(ROWS2.put(a) if not ON_GPU else a, b), b) < LIMIT
+            assert _library._fabric == fabric
+    finally:
+        ml.set_communicator("auto")
+    with pytest.raises(ValueError, match="'smoke', expected one of"):
+        ml.set_communicator("smoke")
+
+
+def test_ids_are_carried():
+    """What one process gives, another gets, byte for byte; a name that nobody gives is missed."""
+    python("""
+import ctypes, socket, jax
+with socket.socket() as s:
+    s.bind(("127.0.0.1", 0))
+    port = s.getsockname()[1]
+jax.distributed.initialize(f"127.0.0.1:{port}", 1, 0)
+from meshlinalg import _library
+mine = bytes(range(128))
+given = ctypes.create_string_buffer(mine, 128)
+got = ctypes.create_string_buffer(128)
+assert _library._exchange(b"mla-test", 1, given, 5.0) == 0
+assert _library._exchange(b"mla-test", 0, got, 5.0) == 0
+assert got.raw == mine
+assert _library._exchange(b"mla-nobody", 0, got, 0.2) == 1
+""")

@@ -17,6 +17,7 @@ from ._cholesky import CholeskyFactor, cho_factor, cho_solve, cholesky
 from ._eigh import EighResult, eigh, eigvalsh
 from ._explain import Explanation, explain
 from ._inv import SlogdetResult, det, inv, slogdet
+from ._library import set_communicator
 from ._lstsq import LstsqResult, lstsq
 from ._qr import QRResult, qr
 from ._refine import RefineInfo
@@ -50,6 +51,7 @@ __all__ = [
     "pinv",
     "polar",
     "qr",
+    "set_communicator",
     "shard",
     "slogdet",
     "solve",

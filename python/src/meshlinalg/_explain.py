@@ -165,8 +165,6 @@ def make(
     elif machine.capacity and need + memory["A"] > machine.capacity:
         notes.append("fits only if A is donated: overwrite_a=True, or donate_argnums of the jit")
     communicator = communicator_of(ranks, processes, hosts, on_gpus)
-    if communicator == "nccl":
-        notes.append("more than one machine: planned, this version does not run there yet")
     if ranks > 1 and n > 0 and e.latency > e.compute:
         notes.append("latency rules: fewer devices may be faster")
     return Explanation(

@@ -37,6 +37,7 @@ __all__ = [
     "leading_axes",
     "mapped_axes",
     "process_identity",
+    "put",
     "reshard",
     "result_type",
     "shard_map",
@@ -202,12 +203,38 @@ def job_name() -> str:
     _, count, client = _distributed()
     if count == 1 or client is None:
         return f"p{os.getpid()}"
-    key = "meshlinalg/job"
-    try:  # whoever comes first names it
-        client.key_value_set(key, os.urandom(8).hex())
+    put("meshlinalg/job", os.urandom(8).hex())  # whoever comes first names it
+    return get("meshlinalg/job", 60.0)
+
+
+def machines() -> int | None:
+    """Machines that the GPUs of this job are in; None while nothing tells. Starts no backend."""
+    from jax._src import xla_bridge
+
+    _, count, client = _distributed()
+    if count == 1 or client is None:
+        return 1
+    if not xla_bridge.backends_are_initialized():
+        return None
+    # XLA numbers the sets of GPUs that share a machine; the attribute has had two names.
+    devices = [d for d in jax.devices() if d.platform != "cpu"]
+    sets = {getattr(d, "slice_index", getattr(d, "partition_index", None)) for d in devices}
+    return max(1, len(sets))
+
+
+def put(key: str, value: str) -> None:
+    """Into the store that the processes of the job share. A key that is there stays."""
+    *_, client = _distributed()
+    try:
+        client.key_value_set(key, value)
     except Exception:  # the client's own exception type: the key exists
         pass
-    return client.blocking_key_value_get(key, 60_000)
+
+
+def get(key: str, seconds: float) -> str:
+    """From there, as soon as somebody has put it."""
+    *_, client = _distributed()
+    return client.blocking_key_value_get(key, max(1, int(1000 * seconds)))
 
 
 def _distributed():

@@ -28,6 +28,16 @@ _lock = threading.Lock()
 _registered = False
 _process: tuple[int, int] | None = None  # (index, count) that the library knows
 _cuda: int | None = None  # CUDA's major version that the library knows
+_communicator = os.environ.get("MESHLINALG_COMM", "auto")  # asked for
+_fabric: str | None = None  # that the library knows
+COMMUNICATORS = ("auto", "peer", "nccl")
+
+
+# name, whether this process gives the id, the id, seconds -> 0
+_EXCHANGE = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.POINTER(ctypes.c_char), ctypes.c_double
+)
+_ID_BYTES = 128
 
 
 class _Symbol(ctypes.Structure):
@@ -69,6 +79,8 @@ def library() -> ctypes.CDLL:
     lib.mla_xla_set_timeout.restype = None
     lib.mla_xla_set_timeout.argtypes = (ctypes.c_double,)
     lib.mla_xla_meetings.restype = ctypes.c_int64
+    lib.mla_xla_set_fabric.restype = ctypes.c_int
+    lib.mla_xla_set_fabric.argtypes = (ctypes.c_int, _EXCHANGE)
     lib.mla_cuda_setup.restype = ctypes.c_int
     lib.mla_cuda_setup.argtypes = (ctypes.c_int, ctypes.POINTER(ctypes.c_char_p), ctypes.c_size_t)
     table = _scipy_symbols()
@@ -106,7 +118,7 @@ def register() -> None:
     global _registered, _process, _cuda
     identity = compat.process_identity()
     cuda = compat.cuda_major()
-    if _registered and _process == identity and _cuda == cuda:
+    if _registered and _process == identity and _cuda == cuda and _fabric is not None:
         return
     with _lock:
         lib = library()
@@ -116,6 +128,7 @@ def register() -> None:
         if _process != identity:
             _set_process(lib, *identity)
             _process = identity
+        _set_up_fabric(lib)
         if _cuda != cuda:
             _set_up_cuda(lib, cuda)
             _cuda = cuda
@@ -144,6 +157,51 @@ def _set_up_cuda(lib: ctypes.CDLL, major: int | None) -> None:
     table = (ctypes.c_char_p * len(folders))(*folders)
     if lib.mla_cuda_setup(major, table, len(folders)) != 0:
         raise RuntimeError("meshlinalg: " + lib.mla_message(None).decode(errors="replace"))
+
+
+def set_communicator(name: str) -> None:
+    """What ranks on GPUs reach one another by, from the next call on: ``"peer"`` (GPUs of one
+    machine that reach one another's memory), ``"nccl"`` (any number of machines), or ``"auto"``:
+    peer on one machine, else nccl. The same on all processes. The environment variable
+    MESHLINALG_COMM says it from the start. CPU devices have one way only.
+    """
+    global _communicator, _fabric
+    if name not in COMMUNICATORS:
+        raise ValueError(f"communicator {name!r}, expected one of {COMMUNICATORS}")
+    with _lock:
+        _communicator, _fabric = name, None
+        if _registered:  # programs that are compiled already ask no more
+            _set_up_fabric(library())
+
+
+def _set_up_fabric(lib: ctypes.CDLL) -> None:
+    global _fabric
+    if _communicator not in COMMUNICATORS:
+        raise ValueError(f"MESHLINALG_COMM={_communicator!r}, expected one of {COMMUNICATORS}")
+    wanted = _communicator
+    if wanted == "auto":
+        machines = compat.machines()
+        if machines is None:
+            return  # asked again at the next call
+        wanted = "nccl" if machines > 1 else "peer"
+    if lib.mla_xla_set_fabric(("peer", "nccl").index(wanted), _exchange) != 0:
+        raise RuntimeError(f"meshlinalg: the library knows no communicator {wanted!r}")
+    _fabric = wanted
+
+
+@_EXCHANGE
+def _exchange(name, give, buffer, seconds):
+    """Carries the id of an NCCL communicator from one process to the others. Runs in a thread of
+    XLA's."""
+    try:
+        key = name.decode()
+        if give:
+            compat.put(key, ctypes.string_at(buffer, _ID_BYTES).hex())
+        else:
+            ctypes.memmove(buffer, bytes.fromhex(compat.get(key, seconds)), _ID_BYTES)
+    except Exception:  # of the client's own type, or none: the library says that a rank is missing
+        return 1
+    return 0
 
 
 def _nvidia_folders(major: int) -> list[str]:
