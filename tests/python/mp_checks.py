@@ -568,6 +568,65 @@ def errors_before_the_call():
     return 0.0
 
 
+# ---- derivatives ---------------------------------------------------------------------------------
+
+
+@check("float64", "complex128", collectives=True)
+def derivative_of_solve(dtype):
+    """jvp and grad, of the matrix and of the right-hand sides."""
+    n = order()
+    mesh, a, da = mesh_of(), hermitian("random", n, dtype), hermitian("random", n, dtype, 1)
+    rng = np.random.default_rng(2)
+    b, db = normal(rng, (n, 2), dtype), normal(rng, (n, 2), dtype)
+    everywhere = P(None, None)
+    A, dA = put(a, mesh), put(da, mesh)
+    B, dB = put(b, mesh, everywhere), put(db, mesh, everywhere)
+    _, dx = jax.jit(lambda p, t: jax.jvp(ml.solve, p, t))((A, B), (dA, dB))
+    x = np.linalg.solve(a, b)
+    worst = of_solve(a, whole(dx), db - da @ x)
+
+    def energy(a, b):
+        return jnp.real(jnp.sum(jnp.conj(b) * ml.solve(a, b)))
+
+    for_a, for_b = jax.jit(jax.grad(energy, argnums=(0, 1)))(A, B)
+    # of Re b^H A^-1 b: -conj(x x^H) and 2 conj(x), as JAX counts gradients
+    g, h = whole(for_a), whole(for_b)
+    worst = max(worst, of_solve(a, np.conj(h) / 2, b))
+    g = (g + g.conj().T) / 2
+    return max(worst, norm1(g + np.conj(x @ x.conj().T)) / (scale(a) * norm1(x) ** 2))
+
+
+@check("float64", "complex128", collectives=True)
+def derivative_of_eigh(dtype):
+    """Of eigenvalues and of a function of the eigenvectors, against differences."""
+    n = order()
+    mesh, a, da = mesh_of(), hermitian("random", n, dtype), hermitian("random", n, dtype, 1)
+
+    def occupied(a):  # weights of the lower half on the sites: phases do not matter
+        w, v = ml.eigh(a)
+        low = jnp.arange(n) < n // 2
+        return jnp.sum(jnp.where(low, jnp.sin(w), 0)), jnp.abs(v) ** 2 @ low.astype(w.dtype)
+
+    (_, _), (de, dq) = jax.jit(lambda a, t: jax.jvp(occupied, (a,), (t,)))(
+        put(a, mesh), put(da, mesh)
+    )
+    gradient = jax.jit(jax.grad(lambda a: occupied(a)[0]))(put(a, mesh))
+
+    def dense(a):
+        w, v = np.linalg.eigh(a)
+        return np.sin(w[: n // 2]).sum(), (np.abs(v[:, : n // 2]) ** 2).sum(axis=1)
+
+    h = 1e-5
+    (e1, q1), (e0, q0) = dense(a + h * da), dense(a - h * da)
+    along = np.real(np.sum(whole(gradient) * da))
+    error = max(
+        abs(whole(de) - (e1 - e0) / (2 * h)),
+        abs(along - (e1 - e0) / (2 * h)),
+        np.abs(whole(dq) - (q1 - q0) / (2 * h)).max(),
+    )
+    return error / 1e-6  # of the differences
+
+
 # ---- JAXMg's functions -------------------------------------------------------------------------
 
 

@@ -18,14 +18,17 @@ PLATFORM = os.environ.get("MESHLINALG_TEST_PLATFORM", "cpu")
 LIMIT = 30.0
 SECONDS = 240.0  # when a job that is still there is killed; 25 on two idle cores
 
-ALL = list(mp_checks.CHECKS)
+DERIVATIVES = [name for name in mp_checks.CHECKS if name.startswith("derivative")]
+ALL = [name for name in mp_checks.CHECKS if name not in DERIVATIVES]
 SOME = [
     name
     for name in ALL
     if "-" not in name or name.endswith("-complex128") or name.startswith("layout")
 ]
 JOBS = (
-    {(2, 4): ALL, (3, 1): SOME, (4, 2): SOME} if PLATFORM == "cpu" else {(2, 1): ALL, (4, 1): SOME}
+    {(2, 4): ALL, (3, 1): SOME, (4, 2): SOME, (2, 2): DERIVATIVES}
+    if PLATFORM == "cpu"
+    else {(2, 1): ALL, (4, 1): SOME}
 )
 CASES = [(job, name) for job, names in JOBS.items() for name in [*names, "meetings"]]
 
