@@ -99,6 +99,14 @@ def test_estimates_are_near_what_was_measured():
         assert 0.5 < e.seconds / seconds < 2, (routine, n, e.seconds)
 
 
+def test_plan_of_an_engine(capsys):
+    p = plan(capsys, "--n", 8192, "--devices", 2, "--engine", "cusolvermg")
+    assert p["engine"] == "cusolvermg" and any("work space" in note for note in p["notes"])
+    assert ml.explain(np.eye(4), engine="native").engine == "native"
+    with pytest.raises(ValueError, match="NVIDIA"):
+        ml.explain(np.eye(4), engine="cusolvermg")
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -107,6 +115,8 @@ def test_estimates_are_near_what_was_measured():
         (("--n", "10", "--dtype", "int32"), "int32"),
         (("--n", "10", "--routine", "cook"), "cook"),
         (("--n", "10", "--tile-size", "0"), "tile_size=0"),
+        (("--n", "10", "--engine", "steam"), "steam"),
+        (("--n", "10", "--engine", "cusolvermg", "--devices", "32"), "at most 16"),
         (("--n", "10", "--device", "cpu", "--hosts", "2", "--devices", "2"), "hosts=2"),
     ],
 )

@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="H200", help="H200, H100, another name of a GPU, or cpu")
     add("--hosts", type=int, help="machines; default: one for each 8 GPUs")
     add("--tile-size", type=int, help="default: chosen by the library")
+    add("--engine", default="auto", help="auto, native or cusolvermg")
     add("--json", action="store_true")
     return parser
 
@@ -46,6 +47,7 @@ def _plan(args) -> int:
         hosts=_explain.positive(hosts, "hosts"),
         nrhs=_explain.positive(args.nrhs, "nrhs"),
         tile_size=args.tile_size,
+        engine=args.engine,
     )
     print(json.dumps(plan.as_dict()) if args.json else plan)
     return 0

@@ -132,12 +132,14 @@ def make(
     hosts: int = 1,
     nrhs: int = 1,
     tile_size: int | None = None,
+    engine: str = "auto",
 ) -> Explanation:
     """The plan of a routine for numbers alone; nothing is allocated."""
     if routine not in ROUTINES:
         raise ValueError(f"routine={routine!r}, expected one of {', '.join(ROUTINES)}")
     if dtype not in DTYPES:
         raise ValueError(f"dtype={dtype!r}, expected one of {', '.join(DTYPES)}")
+    _options.check_engine(engine)
     machine = _estimate.machine_of(device)
     on_gpus = machine is not _estimate.CPU
     platform = "gpu" if on_gpus else "cpu"
@@ -165,6 +167,14 @@ def make(
     elif machine.capacity and need + memory["A"] > machine.capacity:
         notes.append("fits only if A is donated: overwrite_a=True, or donate_argnums of the jit")
     communicator = communicator_of(ranks, processes, hosts, on_gpus)
+    if engine == "cusolvermg":
+        if not on_gpus or processes > 1 or ranks > _options.MG_DEVICES:
+            raise ValueError(
+                f"engine='cusolvermg' works on the NVIDIA GPUs of one process, at most "
+                f"{_options.MG_DEVICES}"
+            )
+        notes.append("cuSOLVERMg takes work space of its own, which is not in the table")
+        notes.append("memory and time are those of the native engine")
     if ranks > 1 and n > 0 and e.latency > e.compute:
         notes.append("latency rules: fewer devices may be faster")
     return Explanation(
@@ -174,7 +184,7 @@ def make(
         ranks,
         hosts,
         machine.name,
-        "native",
+        "native" if engine == "auto" else engine,
         communicator,
         nb,
         -(-lc // max(nb, 1)) * ranks,
@@ -194,6 +204,7 @@ def explain(
     mesh=None,
     spec=None,
     tile_size: int | None = None,
+    engine: str = "auto",
 ) -> Explanation:
     """What a function of this package would do with `a`, without doing it.
 
@@ -202,7 +213,7 @@ def explain(
       routine: ``"solve"``, ``"inv"``, ``"slogdet"``, ``"cho_factor"``, ``"cholesky"``, ``"eigh"``,
         ``"eigvalsh"``.
       nrhs: right-hand sides of ``"solve"``.
-      mesh, spec, tile_size: as in `solve`.
+      mesh, spec, tile_size, engine: as in `solve`.
 
     Returns:
       Explanation: engine, communicator, tile_size, bytes of memory of each device, and an estimate
@@ -222,8 +233,10 @@ def explain(
         plan.ranks,
         device=kind,
         processes=processes,
+        hosts=min(processes, compat.machines() or 1),
         nrhs=positive(nrhs, "nrhs"),
         tile_size=tile_size,
+        engine=engine,
     )
 
 
