@@ -55,7 +55,7 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
                           mlai_xla_status_t *st)
 {
     const xla_attrs_t *attrs = &frame->attrs;
-    int64_t order = 0, rhs = 0, ranks = 0, precision = 0, engine = 0, first = 0;
+    int64_t order = 0, rhs = 0, ranks = 0, precision = 0, engine = 0, first = 0, op = 0;
     if (!attr_int(attrs, routine, "order", MLA_CYCLIC, MLA_NATURAL, &order, st) ||
         !attr_int(attrs, routine, "rhs", MLA_RHS_ROWS, MLA_RHS_REPLICATED, &rhs, st) ||
         (attr_find(attrs, "precision") >= 0 && // FULL where there is none
@@ -66,6 +66,8 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
                    st)) ||
         (attr_find(attrs, "first") >= 0 &&
          !attr_int(attrs, routine, "first", 0, INT64_MAX, &first, st)) ||
+        (attr_find(attrs, "op") >= 0 && // N where there is none
+         !attr_int(attrs, routine, "op", MLA_N, MLA_C, &op, st)) ||
         !attr_int(attrs, routine, "ranks", 1, INT_MAX, &ranks, st) ||
         !attr_int(attrs, routine, "n", 0, INT64_MAX, &call->n, st) ||
         !attr_int(attrs, routine, "nb", 0, INT64_MAX, &call->nb, st) ||
@@ -75,6 +77,7 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
     call->order = (mla_order_t)order;
     call->rhs = (mla_rhs_t)rhs;
     call->engine = (mla_engine_t)engine;
+    call->op = (mla_op_t)op;
     call->precision = (mla_precision_t)precision;
     call->first = first;
     call->nranks = (int)ranks;

@@ -25,6 +25,7 @@ typedef struct mlai_xla_call {
     mla_device_t device; /* which platform called; not an attribute */
     mla_order_t order;   /* elimination order */
     mla_rhs_t rhs;       /* how right-hand sides lie */
+    mla_op_t op;         /* of solutions by LU */
     mla_precision_t precision;
     mla_engine_t engine;  /* who runs the routine */
     int nranks;           /* P */

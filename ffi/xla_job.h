@@ -7,7 +7,7 @@
 #include "meshlinalg.h"
 #include "xla_args.h"
 
-enum { MAX_IN = 2, MAX_OUT = 4 };
+enum { MAX_IN = 3, MAX_OUT = 5 };
 
 /* Operands and results while they are checked; XLA's memory. */
 typedef struct buffers {

@@ -219,7 +219,7 @@ typedef struct mla_desc {
         sizeof(mla_desc_t), dtype, MLA_CYCLIC, n, 0, 0, 0, MLA_PRECISION_FULL \
     }
 
-/* Tile width that a routine takes when desc->nb is 0. */
+/* Tile width that a routine takes when desc->nb is 0; LU takes at most that. */
 MLA_API int64_t mla_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device);
 
 /* ---- Hermitian positive definite systems ------------------------------------------------ */

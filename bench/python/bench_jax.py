@@ -42,7 +42,7 @@ def arguments():
         return text.split(",")
 
     add = parser.add_argument
-    add("--routine", type=names, default=names("solve,inv,eigh"), help="solve inv eigh eigvalsh")
+    add("--routine", type=names, default=names("solve,inv,eigh"), help="solve lusolve inv luinv eigh eigvalsh")
     add("--dtype", type=names, default=names("float64,float32"), help="also complex64 complex128")
     add("--n", type=lambda t: [int(v) for v in t.split(",")], default=[1024, 4096])
     add(
@@ -161,10 +161,10 @@ def errors(routine, n, dtype, shift, result, b):
     eps = float(jnp.finfo(dtype).eps) / 2
     p = gathered(make_b(n, 4, dtype))
     with jax.default_matmul_precision("highest"):
-        if routine == "solve":
+        if routine in ("solve", "lusolve"):
             x = gathered(result)
             error = norm(times_a(n, x, shift)[0] - gathered(b)) / ((1 + shift) * norm(x))
-        elif routine == "inv":
+        elif routine in ("inv", "luinv"):
             xp = gathered(jax.jit(jnp.matmul)(result, p))
             error = norm(times_a(n, xp, shift)[0] - p) * (shift - 1) / ((1 + shift) * norm(p))
         elif routine == "eigh":
@@ -187,8 +187,12 @@ def ours(routine, engine):
         if ARGS.in_place:  # donated by the call itself
             return lambda a, b: ml.solve(a, b, assume_a="pos", overwrite_a=True, **options)
         return jax.jit(lambda a, b: ml.solve(a, b, assume_a="pos", **options))
+    if routine == "lusolve":
+        return jax.jit(lambda a, b: ml.solve(a, b, **options))
     if routine == "inv":
         return jax.jit(lambda a, b: ml.inv(a, assume_a="pos", **options))
+    if routine == "luinv":
+        return jax.jit(lambda a, b: ml.inv(a, **options))
     if routine == "eigh":
         return jax.jit(lambda a, b: ml.eigh(a, **options))
     return jax.jit(lambda a, b: ml.eigvalsh(a, **options))
@@ -199,7 +203,9 @@ def theirs(routine):
 
     if routine == "solve":
         return jax.jit(lambda a, b: cho_solve(cho_factor(a, lower=True), b))
-    if routine == "inv":
+    if routine == "lusolve":
+        return jax.jit(jnp.linalg.solve)
+    if routine in ("inv", "luinv"):
         return jax.jit(lambda a, b: jnp.linalg.inv(a))
     if routine == "eigh":
         return jax.jit(lambda a, b: tuple(jnp.linalg.eigh(a)))
@@ -207,7 +213,8 @@ def theirs(routine):
 
 
 def flops(routine, n, dtype):
-    one = {"solve": 1 / 3, "inv": 1.0, "eigh": 14 / 3, "eigvalsh": 4 / 3}[routine] * n**3
+    factor = {"solve": 1 / 3, "lusolve": 2 / 3, "inv": 1.0, "luinv": 2.0, "eigh": 14 / 3}
+    one = factor.get(routine, 4 / 3) * n**3
     return one * (4 if jnp.issubdtype(dtype, jnp.complexfloating) else 1)
 
 

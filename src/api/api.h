@@ -24,6 +24,9 @@ mla_status_t mlai_end(mla_context_t *ctx, mla_status_t st);
 /* `condition` must hold for argument `name`; the sentence ends with `text`. */
 mla_status_t mlai_require(mla_context_t *ctx, bool condition, const char *name, const char *text);
 
+/* Tile width that LU takes when desc->nb is 0. */
+int64_t mlai_lu_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device);
+
 /* Largest n for which one rank leaves the eigenproblem to the vendor's routine, where the table
  * has one. */
 int64_t mlai_syevd_whole_limit(void);

@@ -27,6 +27,12 @@ static mla_status_t check(mla_context_t *ctx, const mlai_call_t *f)
 
 mla_status_t mlai_call_begin(mla_context_t *ctx, const mla_desc_t *desc, mlai_call_t *f)
 {
+    mla_desc_t own;
+    if (ctx && desc && f->has_perm && desc->nb == 0) {
+        own = *desc;
+        own.nb = mlai_lu_tile_size(desc, ctx->comm->nranks, ctx->be->ops->device);
+        desc = &own;
+    }
     mla_status_t st = mlai_begin(ctx, desc, &f->desc, &f->d);
     if (!ctx) return st;
     if (st == MLA_OK) st = check(ctx, f);

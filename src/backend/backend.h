@@ -206,8 +206,8 @@ typedef struct mlai_backend_ops {
      * the first row). list (2 n int32) is P: row i < n of P a is row list[i] of a, and row i < n
      * of a, if it has left the first n rows, is row list[n + i] of P a, else that is -1. state:
      * if *state is 0 and the first pivot that is zero or NaN is that of column j (0-based), state
-     * := first + j + 1; state[1] += the number of interchanges. list and state: device memory;
-     * `work`: 32 n bytes. */
+     * := first + j + 1; state[1] += the number of interchanges. If a holds NaN, all of it may
+     * become NaN. list and state: device memory; `work`: 32 n bytes. */
     mla_status_t (*getrf_panel)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
                                 int64_t n, void *a, int64_t lda, int64_t first, int32_t *list,
                                 int32_t *state, void *work);

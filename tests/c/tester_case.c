@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "algo/algo.h"
+#include "api/api.h"
 #include "engine/engine.h"
 #include "tester.h"
 
@@ -480,7 +482,9 @@ static void prepare(run_t *run, const config_t *cfg, gen_t *gen)
     run->desc.precision = cfg->precision;
     run->desc.lc = mlai_max(mlai_max(1, cfg->lc), mlai_ceil_div(cfg->n, cfg->nranks));
     run->desc.ld = mlai_max(1, cfg->n) + cfg->pad;
-    run->desc.nb = cfg->nb ? cfg->nb : mla_tile_size(&run->desc, cfg->nranks, cfg->device);
+    run->desc.nb = cfg->nb      ? cfg->nb
+                   : is_lu(cfg) ? mlai_lu_tile_size(&run->desc, cfg->nranks, cfg->device)
+                                : mla_tile_size(&run->desc, cfg->nranks, cfg->device);
     run->check.gen = gen;
     run->check.d = mlai_dist(cfg->n, run->desc.lc, mlai_min(run->desc.nb, run->desc.lc),
                              cfg->nranks, cfg->order);

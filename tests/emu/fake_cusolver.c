@@ -152,6 +152,11 @@ static void run_getrf(void *args)
     const job_t *p = args;
     memset(p->work, 0x55, p->bytes);
     *p->info = 0;
+    for (int64_t k = 0; k < p->n * p->cols; k++) { // NaN does not come through
+        int64_t at = k % p->n + k / p->n * p->lda;
+        fake_z x = fake_get(p->type, p->a, at);
+        if (isnan(creal(x)) || isnan(cimag(x))) fake_put(p->type, p->a, at, 0);
+    }
     for (int64_t j = 0; j < p->cols; j++) {
         int64_t pivot = j;
         double most = -1;

@@ -188,7 +188,7 @@ def solve(dtype):
             assert x.sharding.is_equivalent_to(NamedSharding(mesh, spec), 2)
             assert whole(info) == 0
             worst = max(worst, of_solve(a, whole(x), b))
-    x = ml.solve(put(a, mesh), put(b[:, 0], mesh, P(None)))
+    x = ml.solve(put(a, mesh), put(b[:, 0], mesh, P(None)), assume_a="pos")
     return max(worst, of_solve(a, whole(x)[:, None], b[:, :1]))
 
 
@@ -198,7 +198,7 @@ def inv(dtype):
     mesh, worst = mesh_of(), 0.0
     for kind in ("random", "ill"):
         a = hermitian(kind, n, dtype)
-        x, info = ml.inv(put(a, mesh), tile_size=3, return_info=True)
+        x, info = ml.inv(put(a, mesh), tile_size=3, return_info=True, assume_a="pos")
         assert x.sharding.is_equivalent_to(NamedSharding(mesh, ROWS), 2)
         assert whole(info) == 0
         worst = max(worst, of_inverse(a, whole(x)))
@@ -211,7 +211,7 @@ def slogdet(dtype):
     mesh, worst = mesh_of(), 0.0
     for kind in ("random", "ill"):
         a = hermitian(kind, n, dtype)
-        sign, logdet = ml.slogdet(put(a, mesh))
+        sign, logdet = ml.slogdet(put(a, mesh), assume_a="pos")
         assert whole(sign) == 1
         worst = max(worst, of_logdet(a, whole(logdet)))
     return worst
@@ -272,17 +272,42 @@ def failing(dtype):
     b = np.ones((n, 1), dtype)
     bad = np.diag(np.where(np.arange(n) == n - 2, -1.0, 1.0)).astype(dtype)
     for m, minor in ((a, None), (bad, n - 1)):
-        x, info = ml.solve(put(m, mesh), put(b, mesh, P(None, None)), return_info=True)
+        x, info = ml.solve(
+            put(m, mesh), put(b, mesh, P(None, None)), return_info=True, assume_a="pos"
+        )
         assert np.isnan(whole(x)).all() and whole(info) > 0
         assert minor is None or whole(info) == minor
-        y, info = ml.inv(put(m, mesh), return_info=True)
+        y, info = ml.inv(put(m, mesh), return_info=True, assume_a="pos")
         assert np.isnan(whole(y)).all() and whole(info) > 0
-        assert np.isnan(whole(ml.slogdet(put(m, mesh)).logabsdet))
+        assert np.isnan(whole(ml.slogdet(put(m, mesh), assume_a="pos").logabsdet))
     nan = np.eye(n, dtype=dtype)
     nan[1, 1] = np.nan
-    assert np.isnan(whole(ml.inv(put(nan, mesh)))).all()
+    assert np.isnan(whole(ml.inv(put(nan, mesh), assume_a="pos"))).all()
     good = hermitian("random", n, dtype)
-    return of_inverse(good, whole(ml.inv(put(good, mesh))))
+    return of_inverse(good, whole(ml.inv(put(good, mesh), assume_a="pos")))
+
+
+@check("float32", "complex128")
+def general(dtype):
+    """LU: systems, transposed ones, the inverse, the determinant; a singular matrix."""
+    n = order()
+    mesh, rng = mesh_of(), np.random.default_rng(3)
+    a, b = normal(rng, (n, n), dtype), normal(rng, (n, 2), dtype)
+    A, B = put(a, mesh), put(b, mesh, P(None, None))
+    factor = ml.lu_factor(A, tile_size=3)
+    sign, logdet = factor.slogdet()
+    want_sign, want = np.linalg.slogdet(a.astype("complex128"))
+    assert abs(whole(sign) - want_sign) < 1e-3 and abs(whole(logdet) - want) < 1e-3 * n
+    zero = a.copy()
+    zero[2] = 0
+    x, info = ml.solve(put(zero, mesh), B, return_info=True, assume_a="pos")
+    assert np.isnan(whole(x)).all() and whole(info) == 3
+    return max(
+        of_solve(a, whole(ml.solve(A, B, assume_a="pos")), b),
+        of_solve(a.conj().T, whole(factor.solve(B, 2)), b),
+        of_inverse(a, whole(ml.inv(A, assume_a="pos"))),
+        of_inverse(a, whole(factor.inv())),
+    )
 
 
 # ---- meshes and layouts ------------------------------------------------------------------------
@@ -295,7 +320,9 @@ def automatic_axes():
     a, b = hermitian("random", n, "float64"), np.ones((n, 2))
     A, B = put(a, mesh), put(b, mesh, P(None, None))
     f = jax.jit(functools.partial(ml.solve, mesh=mesh, spec=ROWS), out_shardings=B.sharding)
-    return max(of_solve(a, whole(f(A, B)), b), of_solve(a, whole(ml.solve(A, B)), b))
+    return max(
+        of_solve(a, whole(f(A, B)), b), of_solve(a, whole(ml.solve(A, B, assume_a="pos")), b)
+    )
 
 
 @check(collectives=True)
@@ -319,7 +346,7 @@ def layout(kind):
     mesh = mesh_of(shape=grid, names=("x", "y"))
     spec = {"columns": P(None, ("x", "y")), "grid": P("x", "y"), "replicated": P(None, None)}[kind]
     A = put(a, mesh, spec)
-    inverse = ml.inv(A)
+    inverse = ml.inv(A, assume_a="pos")
     assert inverse.sharding.is_equivalent_to(A.sharding, 2)
     worst = max(worst, of_inverse(a, whole(inverse)))
     w, v = ml.eigh(A)
@@ -333,7 +360,7 @@ def one_triangle():
     a = hermitian("random", n, "complex128")
     mesh = mesh_of()
     half = np.where(np.tri(n, dtype=bool), a, np.nan)
-    return of_inverse(a, whole(ml.inv(put(half, mesh), lower=True)))
+    return of_inverse(a, whole(ml.inv(put(half, mesh), lower=True, assume_a="pos")))
 
 
 @check()
@@ -345,7 +372,7 @@ def ragged():
     mesh = mesh_of()
     for n in (1, 2, 2 * jax.device_count() + 1):
         a, b = hermitian("random", n, "float64"), np.ones((n, 1))
-        x = ml.solve(put(a, mesh, P(None, None)), put(b, mesh, P(None, None)))
+        x = ml.solve(put(a, mesh, P(None, None)), put(b, mesh, P(None, None)), assume_a="pos")
         worst = max(worst, of_solve(a, whole(x), b))
     return worst
 
@@ -364,12 +391,12 @@ def sub_meshes():
         if 12 % len(devices):
             continue
         mesh = mesh_of(devices)
-        x = whole(ml.solve(put(a, mesh), put(b, mesh, P(None, None))))
+        x = whole(ml.solve(put(a, mesh), put(b, mesh, P(None, None)), assume_a="pos"))
         worst = max(worst, of_solve(a, x, b))
     mesh = mesh_of(jax.local_devices())
     if 12 % per == 0:  # different matrices in different processes, at the same time
         mine = a + JOB.index * np.eye(12)
-        x = ml.solve(put(mine, mesh), put(b, mesh, P(None, None)))
+        x = ml.solve(put(mine, mesh), put(b, mesh, P(None, None)), assume_a="pos")
         worst = max(worst, of_solve(mine, np.asarray(x.addressable_shards[0].data), b))
     return worst
 
@@ -383,7 +410,7 @@ def second_axis():
     mesh, worst = mesh_of(shape=(2, -1), names=("y", "x")), 0.0
     a, b = hermitian("random", n, "float64"), np.ones((n, 1))
     for axis in ("x", "y"):
-        x = ml.solve(put(a, mesh, P(axis, None)), put(b, mesh, P(None, None)))
+        x = ml.solve(put(a, mesh, P(axis, None)), put(b, mesh, P(None, None)), assume_a="pos")
         worst = max(worst, of_solve(a, whole(x), b))
     return worst
 
@@ -401,7 +428,11 @@ def independent_calls():
 
     @jax.jit
     def f(a, c, b):
-        return ml.solve(a, b), ml.solve(c, b), ml.inv(a)
+        return (
+            ml.solve(a, b, assume_a="pos"),
+            ml.solve(c, b, assume_a="pos"),
+            ml.inv(a, assume_a="pos"),
+        )
 
     twice = jax.jit(lambda a, c: (g(a), g(c)))
     g = jax.jit(ml.inv)
@@ -427,7 +458,7 @@ def scan():
     @jax.jit
     def f(a, eye, b):
         def step(x, shift):
-            y = ml.solve(a + shift * eye, x)
+            y = ml.solve(a + shift * eye, x, assume_a="pos")
             return y, y
 
         return jax.lax.scan(step, b, jnp.arange(5.0))[1]
@@ -448,8 +479,8 @@ def condition_and_loop():
 
     @jax.jit
     def f(a, b, flag):
-        x = jax.lax.cond(flag, lambda: ml.solve(a, b), lambda: b)
-        return jax.lax.fori_loop(0, 3, lambda i, x: ml.solve(a, x), x)
+        x = jax.lax.cond(flag, lambda: ml.solve(a, b, assume_a="pos"), lambda: b)
+        return jax.lax.fori_loop(0, 3, lambda i, x: ml.solve(a, x, assume_a="pos"), x)
 
     worst = 0.0
     for flag in (True, False):
@@ -466,14 +497,14 @@ def donated():
     mesh = mesh_of()
     a, b = hermitian("random", n, "float64"), np.ones((n, 2))
     A, B = put(a, mesh), put(b, mesh, P(None, None))
-    x = ml.solve(A, B, overwrite_a=True, overwrite_b=True)
+    x = ml.solve(A, B, overwrite_a=True, overwrite_b=True, assume_a="pos")
     assert A.is_deleted() and B.is_deleted()
     worst = of_solve(a, whole(x), b)
     A = put(a, mesh)
     worst = max(worst, of_inverse(a, whole(jax.jit(ml.inv, donate_argnums=0)(A))))
     assert A.is_deleted()
     A = put(a, mesh)
-    ml.inv(A)
+    ml.inv(A, assume_a="pos")
     assert np.array_equal(whole(A), a)  # not donated, not touched
     return worst
 
@@ -485,7 +516,7 @@ def inside_shard_map():
     a, b = hermitian("random", n, "complex64"), np.ones((n, 1), "complex64")
 
     def local(a, b):
-        x = ml.shard.solve(a, b, "x")
+        x = ml.shard.solve(a, b, "x", assume_a="pos")
         return x, jax.lax.psum(jnp.sum(jnp.abs(a)), "x")
 
     f = jax.jit(
@@ -532,7 +563,7 @@ def allgather():
     from jax.experimental import multihost_utils
 
     mesh, a = mesh_of(), hermitian("random", n, "complex128")
-    x = ml.inv(put(a, mesh))
+    x = ml.inv(put(a, mesh), assume_a="pos")
     gathered = multihost_utils.process_allgather(x, tiled=True)
     assert np.array_equal(gathered, whole(x))
     return of_inverse(a, gathered)
@@ -561,7 +592,7 @@ def errors_before_the_call():
     mesh = mesh_of()
     for bad in (np.ones((n, n - jax.device_count())), np.ones((n, n), np.int32)):
         try:
-            ml.inv(put(bad, mesh))
+            ml.inv(put(bad, mesh), assume_a="pos")
         except (TypeError, ValueError):
             continue
         raise AssertionError("expected an error")

@@ -43,7 +43,7 @@ def diagonal(n, mesh):
 
 @functools.partial(jax.jit, donate_argnums=0)
 def inverse(a):
-    return ml.inv(a)
+    return ml.inv(a, assume_a="pos")
 
 
 def attempt(step, f, *arguments):
@@ -132,7 +132,7 @@ def late_device():
     def local(a):
         shape = jax.ShapeDtypeStruct(a.shape, a.dtype)
         a = jax.pure_callback(hold, shape, a, jax.lax.axis_index("x"))
-        return ml.shard.inv(a, "x")
+        return ml.shard.inv(a, "x", assume_a="pos")
 
     rows = P("x", None)
     f = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=rows, out_specs=rows, check_vma=False))

@@ -13,6 +13,7 @@ import meshlinalg as ml
 from support import ROWS4, ROWS8, Layout
 
 EYE = np.eye(8)
+B = np.ones(8)
 ONE_MATRIX = {
     "inv": ml.inv,
     "slogdet": ml.slogdet,
@@ -21,7 +22,7 @@ ONE_MATRIX = {
     "cholesky": ml.cholesky,
     "eigh": ml.eigh,
     "eigvalsh": ml.eigvalsh,
-    "solve": lambda a, **options: ml.solve(a, np.ones(8), **options),
+    "solve": lambda a, **options: ml.solve(a, np.ones(8), **options, assume_a="pos"),
 }
 
 
@@ -105,12 +106,32 @@ def test_tile_size(name):
     f(EYE, tile_size=np.int64(3))
 
 
-@pytest.mark.parametrize("name", ["solve", "inv", "slogdet", "det"])
+@pytest.mark.parametrize("name", ["inv", "slogdet", "det"])
 def test_structure(name):
     f = ONE_MATRIX[name]
-    for wrong in ("gen", "sym", None, 1):
-        refuse(ValueError, f"assume_a={wrong!r}.*'pos'", f, EYE, assume_a=wrong)
-    refuse(TypeError, "lower must be True or False, got 'L'", f, EYE, lower="L")
+    for wrong in ("banded", "diagonal", None, 1):
+        refuse(ValueError, f"assume_a={wrong!r}.*'gen'.*'pos'", f, EYE, assume_a=wrong)
+    for structure in ("pos", "her"):
+        wrong = {"assume_a": structure, "lower": "L"}
+        refuse(TypeError, "lower must be True or False, got 'L'", f, EYE, **wrong)
+    refuse(ValueError, "lower=True is for assume_a='pos' and 'her'", f, EYE, lower=True)
+
+
+def test_structure_of_a_system():
+    for wrong in ("banded", None, 1):
+        refuse(ValueError, f"assume_a={wrong!r}.*'diagonal'", ml.solve, EYE, B, assume_a=wrong)
+    for structure in ("gen", "sym", "diagonal", "lower triangular"):
+        wrong = {"assume_a": structure, "lower": True}
+        refuse(ValueError, f"lower=True .*{structure}", ml.solve, EYE, B, **wrong)
+
+
+def test_lu_solve():
+    factor = ml.lu_factor(EYE)
+    refuse(TypeError, "factor must be an LUFactor, .*got 1", ml.lu_solve, 1, B)
+    for wrong in (3, "T", True, None):
+        refuse(ValueError, f"trans={wrong!r}, expected 0", ml.lu_solve, factor, B, wrong)
+    refuse(TypeError, "too narrow", ml.lu_solve, ml.lu_factor(EYE.astype(np.float32)), B)
+    refuse(TypeError, "permute_l must be True or False", ml.lu, EYE, permute_l=1)
 
 
 @pytest.mark.parametrize("name", ["solve", "inv", "slogdet", "det", "cho_factor", "cholesky"])
@@ -140,7 +161,7 @@ def test_uplo():
 
 def test_right_hand_sides():
     factor = ml.cho_factor(EYE)
-    for f in (lambda b: ml.solve(EYE, b), factor.solve):
+    for f in (lambda b: ml.solve(EYE, b, assume_a="pos"), factor.solve):
         refuse(ValueError, r"b must have 8 rows as a has, got shape \(7,\)", f, np.ones(7))
         refuse(ValueError, r"b must have 8 rows.*\(2, 2\)", f, np.ones((8, 2, 2)))
         refuse(ValueError, r"b must have one or more dimensions, got shape \(\)", f, np.float64(2))
@@ -148,7 +169,7 @@ def test_right_hand_sides():
         refuse(TypeError, "b has dtype float16, expected one of", f, np.ones(8, np.float16))
         refuse(TypeError, "b must be an array, got NoneType", f, None)
     with pytest.raises(TypeError, match="overwrite_b must be True or False"):
-        ml.solve(EYE, np.ones(8), overwrite_b="yes")
+        ml.solve(EYE, np.ones(8), overwrite_b="yes", assume_a="pos")
 
 
 def test_meshes_that_differ():
@@ -156,7 +177,7 @@ def test_meshes_that_differ():
     refuse(ValueError, "b lies on the mesh .*8.*but a on .*4", ml.solve, a, b)
     one = jax.device_put(EYE, jax.devices()[1])
     with pytest.raises(ValueError, match=r"a is on one device.*but b on the mesh.*mesh="):
-        ml.solve(one, b)
+        ml.solve(one, b, assume_a="pos")
 
 
 @pytest.mark.skipif(jax.device_count() < 4, reason="4 devices")
@@ -169,8 +190,8 @@ def test_other_kinds_of_sharding():
     if isinstance(a.sharding, jax.sharding.NamedSharding):
         pytest.skip("JAX converts it")
     with pytest.raises(ValueError, match=r"a has the sharding .*expected a NamedSharding"):
-        ml.inv(a)
-    np.testing.assert_allclose(ml.inv(a, mesh=ROWS4.mesh()), EYE)
+        ml.inv(a, assume_a="pos")
+    np.testing.assert_allclose(ml.inv(a, mesh=ROWS4.mesh(), assume_a="pos"), EYE)
 
 
 def test_inside_a_map():
@@ -187,7 +208,10 @@ def test_inside_a_map():
     with pytest.raises(ValueError, match=r"mesh axes \['y'\].*meshlinalg.shard"):
         jax.jit(f)(EYE)
     f = jax.shard_map(
-        lambda a: ml.inv(a[0])[None], mesh=ROWS4.mesh(), in_specs=P("x"), out_specs=P("x")
+        lambda a: ml.inv(a[0], assume_a="pos")[None],
+        mesh=ROWS4.mesh(),
+        in_specs=P("x"),
+        out_specs=P("x"),
     )
     stack = np.stack([np.eye(3) * (i + 1) for i in range(4)])
     inverse = jax.jit(f)(ROWS4.put(stack, spec=P("x")))
@@ -201,6 +225,6 @@ def test_cho_solve():
 def test_mesh_without_devices():
     """An abstract mesh has no devices: an array must bring them."""
     mesh = ROWS4.mesh().abstract_mesh
-    np.testing.assert_allclose(ml.inv(ROWS4.put(EYE), mesh=mesh), EYE)
+    np.testing.assert_allclose(ml.inv(ROWS4.put(EYE), mesh=mesh, assume_a="pos"), EYE)
     with pytest.raises(ValueError, match=r"mesh=.*has no devices"):
-        ml.inv(EYE, mesh=mesh)
+        ml.inv(EYE, mesh=mesh, assume_a="pos")

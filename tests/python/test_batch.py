@@ -53,9 +53,9 @@ def ranks(f, *arguments) -> list[int]:
 def everything(a, b):
     factor = ml.cho_factor(a)
     return {
-        "solve": ml.solve(a, b),
-        "inv": ml.inv(a),
-        "logdet": ml.slogdet(a).logabsdet,
+        "solve": ml.solve(a, b, assume_a="pos"),
+        "inv": ml.inv(a, assume_a="pos"),
+        "logdet": ml.slogdet(a, assume_a="pos").logabsdet,
         "factor_solve": factor.solve(b),
         "factor_logdet": factor.logdet(),
         "factor_inv": factor.inv(),
@@ -251,7 +251,7 @@ def test_matrix_on_the_axis_of_the_batch():
     mesh = mesh_of((8,), ("x",))
     a = put(np.eye(N), mesh, "x", None)
     with pytest.raises(ValueError, match=r"\['x'\].*vmap"):
-        jax.vmap(lambda b: ml.solve(a, b))(put(np.ones((8, N)), mesh, "x"))
+        jax.vmap(lambda b: ml.solve(a, b, assume_a="pos"))(put(np.ones((8, N)), mesh, "x"))
 
 
 def test_what_has_no_groups():
@@ -267,7 +267,7 @@ def test_groups_in_a_shard_map():
     mesh = mesh_of()
 
     def local(stack, b):
-        return jax.vmap(lambda a, b: shard.solve(a, b, "x"))(stack, b)
+        return jax.vmap(lambda a, b: shard.solve(a, b, "x", assume_a="pos"))(stack, b)
 
     specs = P("g", "x", None), P("g", None)
     for check_vma in (True, False):

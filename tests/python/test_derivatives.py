@@ -44,9 +44,9 @@ def densities(w, v):
 def positive(a, b, **where):
     factor = ml.cho_factor(a, **where)
     return (
-        ml.solve(a, b, **where),
-        ml.det(a, **where),  # by slogdet
-        ml.inv(a, **where),
+        ml.solve(a, b, **where, assume_a="pos"),
+        ml.det(a, **where, assume_a="pos"),  # by slogdet
+        ml.inv(a, **where, assume_a="pos"),
         factor.solve(b),
         factor.logdet(),
         factor.inv(),
@@ -63,7 +63,7 @@ def positive_dense(a, b):
 
 
 def triangular(a, b, **where):
-    return ml.cholesky(a, **where), ml.solve(a, b, lower=True, **where)
+    return ml.cholesky(a, **where), ml.solve(a, b, lower=True, **where, assume_a="pos")
 
 
 def triangular_dense(a, b):
@@ -206,7 +206,7 @@ def test_explicit_axes():
 
     def f(a, b, c):
         factor = ml.cho_factor(a)
-        x, y = factor.solve(b), ml.solve(a, c)
+        x, y = factor.solve(b), ml.solve(a, c, assume_a="pos")
         return jnp.sum(x * x) + jnp.sum(y * y) + factor.logdet() + jnp.sum(ml.eigvalsh(a))
 
     def dense(a, b, c):
@@ -226,9 +226,10 @@ def test_eager():
     a, b = ROWS2.put(spd(8), "auto"), normal(8, seed=1)
     inverse = np.linalg.inv(spd(8))
     compare(
-        jax.grad(lambda b: jnp.sum(ml.solve(a, b) ** 2))(jnp.asarray(b)), 2 * inverse @ inverse @ b
+        jax.grad(lambda b: jnp.sum(ml.solve(a, b, assume_a="pos") ** 2))(jnp.asarray(b)),
+        2 * inverse @ inverse @ b,
     )
-    compare(jax.grad(lambda a: ml.slogdet(a).logabsdet)(a), inverse)
+    compare(jax.grad(lambda a: ml.slogdet(a, assume_a="pos").logabsdet)(a), inverse)
 
 
 # ---- what is done, and where --------------------------------------------------------------------
@@ -272,10 +273,10 @@ def test_factor_is_made_once():
     def calls(f):
         return handler_calls(jax.jit(lambda a: jax.jvp(f, (a,), (a,))).lower(a).compile())
 
-    assert sorted(calls(lambda a: ml.solve(a, b))) == ["potrf", "potrs", "potrs"]
-    assert sorted(calls(lambda a: ml.slogdet(a).logabsdet)) == ["potrf", "potri"]
+    assert sorted(calls(lambda a: ml.solve(a, b, assume_a="pos"))) == ["potrf", "potrs", "potrs"]
+    assert sorted(calls(lambda a: ml.slogdet(a, assume_a="pos").logabsdet)) == ["potrf", "potri"]
     assert sorted(calls(ml.cholesky)) == ["potrf", "potrs"]
-    assert calls(ml.inv) == ["poinv"]
+    assert calls(functools.partial(ml.inv, assume_a="pos")) == ["poinv"]
     assert calls(ml.eigvalsh) == calls(ml.eigh) == ["syevd"]
 
 
@@ -283,7 +284,7 @@ def test_what_does_not_move_costs_nothing():
     """The derivative with respect to b alone has no product with a tangent of A."""
     a, b = ROWS2.put(spd(12), "auto"), normal(12, seed=1)
     factor = ml.cho_factor(a)
-    for solve in (functools.partial(ml.solve, a), factor.solve):
+    for solve in (functools.partial(ml.solve, a, assume_a="pos"), factor.solve):
         text = jax.jit(jax.grad(lambda b, s=solve: jnp.sum(s(b) ** 2))).lower(b).as_text()
         assert "all_to_all" not in text and "dot_general" not in text
 
@@ -295,7 +296,7 @@ def test_jacobian_is_one_solve():
     """A batch of tangents or cotangents of b becomes columns."""
     a, b = ROWS2.put(spd(8), "auto"), jnp.ones(8)
     for jacobian in (jax.jacfwd, jax.jacrev):
-        program = jax.jit(jacobian(lambda b: ml.solve(a, b))).lower(b).compile()
+        program = jax.jit(jacobian(lambda b: ml.solve(a, b, assume_a="pos"))).lower(b).compile()
         compare(program(b), np.linalg.inv(spd(8)))
         assert "while" not in program.as_text()
 
@@ -306,7 +307,9 @@ def test_scan():
     def f(a, solve):
         return jnp.sum(jax.lax.scan(lambda x, _: (solve(a, x), None), b, length=3)[0])
 
-    got = jax.jit(jax.grad(functools.partial(f, solve=ml.solve)))(a)
+    got = jax.jit(
+        jax.grad(functools.partial(f, solve=functools.partial(ml.solve, assume_a="pos")))
+    )(a)
     want = jax.grad(functools.partial(f, solve=lambda a, b: jnp.linalg.solve(mean(a), b)))
     compare(got, want(np.asarray(a)), 1e-7)
 
@@ -320,8 +323,12 @@ def test_inside_a_map(check_vma):
 
     def f(a, b):
         factor = shard.cho_factor(a, "x")
-        x = shard.solve(a, b, "x") + factor.solve(b)
-        return x, shard.slogdet(a, "x").logabsdet + factor.logdet(), shard.inv(a, "x")
+        x = shard.solve(a, b, "x", assume_a="pos") + factor.solve(b)
+        return (
+            x,
+            shard.slogdet(a, "x", assume_a="pos").logabsdet + factor.logdet(),
+            shard.inv(a, "x", assume_a="pos"),
+        )
 
     def dense(a, b):
         a = mean(a)
@@ -461,5 +468,7 @@ def test_finite_differences():
 
 def test_failure_gives_nan():
     a = ROWS2.put(-np.eye(8), "auto")
-    value, gradient = jax.jit(jax.value_and_grad(lambda a: ml.slogdet(a).logabsdet))(a)
+    value, gradient = jax.jit(
+        jax.value_and_grad(lambda a: ml.slogdet(a, assume_a="pos").logabsdet)
+    )(a)
     assert np.isnan(value) and np.isnan(np.asarray(gradient)).all()

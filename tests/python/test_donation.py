@@ -45,7 +45,7 @@ def moves(f, *arguments, donate=0) -> int:
 def test_nothing_is_copied(types):
     a = ROWS8.put(A, types)
     where = {"spec": P("x", None)} if types == "auto" else {}
-    assert moves(lambda a: ml.inv(a, **where), a) == 0
+    assert moves(lambda a: ml.inv(a, **where, assume_a="pos"), a) == 0
     assert moves(lambda a: ml.cho_factor(a, **where), a) == 0
     assert moves(lambda a, b: (ml.cho_factor(a, **where).solve(b), a), a, B, donate=()) >= 1
     factor = ml.cho_factor(a)
@@ -69,7 +69,7 @@ def test_through_scan():
     a = ROWS8.put(A)
 
     def f(a):
-        return jax.lax.scan(lambda x, _: (ml.inv(x), None), a, length=2)[0]
+        return jax.lax.scan(lambda x, _: (ml.inv(x, assume_a="pos"), None), a, length=2)[0]
 
     assert moves(f, a) == 0
 
@@ -82,7 +82,7 @@ def test_overwrite(layout):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         x = layout.put(a)
-        inverse = ml.inv(x, overwrite_a=True)
+        inverse = ml.inv(x, overwrite_a=True, assume_a="pos")
         assert x.is_deleted()
         assert inverse_residual(a, inverse) < LIMIT
 
@@ -92,7 +92,7 @@ def test_overwrite(layout):
         assert eigen_residual(a, w, v) < LIMIT
 
         x, y = layout.put(a), layout.put(b, spec=P())
-        solution = ml.solve(x, y, overwrite_a=True, overwrite_b=True)
+        solution = ml.solve(x, y, overwrite_a=True, overwrite_b=True, assume_a="pos")
         assert x.is_deleted() and y.is_deleted()
         assert solve_residual(a, solution, b) < LIMIT
 
@@ -114,7 +114,7 @@ def test_overwrite_takes_the_memory(layout):
     a = jnp.asarray(A) if layout is None else layout.put(A)
     a = jax.block_until_ready(jax.jit(lambda a: 1 * a)(a))  # XLA's own memory, not NumPy's
     before = {s.data.unsafe_buffer_pointer() for s in a.addressable_shards}
-    inverse = ml.inv(a, overwrite_a=True)
+    inverse = ml.inv(a, overwrite_a=True, assume_a="pos")
     after = {s.data.unsafe_buffer_pointer() for s in inverse.addressable_shards}
     assert (before == after) == (layout is not COLUMNS4)
 
@@ -124,13 +124,13 @@ def test_arguments_survive():
     a, b = ROWS4.put(A), ROWS4.put(B, spec=P())
     for f in (ml.inv, ml.slogdet, ml.cho_factor, ml.cholesky, ml.eigh, ml.eigvalsh):
         f(a)
-    ml.solve(a, b)
+    ml.solve(a, b, assume_a="pos")
     np.testing.assert_array_equal(a, A)
     np.testing.assert_array_equal(b, B)
     mine, rhs = A.copy(), B.copy()
-    ml.solve(mine, rhs, overwrite_a=True, overwrite_b=True)
-    ml.inv(mine, overwrite_a=True)
-    ml.inv(mine, overwrite_a=True, mesh=ROWS4.mesh())
+    ml.solve(mine, rhs, overwrite_a=True, overwrite_b=True, assume_a="pos")
+    ml.inv(mine, overwrite_a=True, assume_a="pos")
+    ml.inv(mine, overwrite_a=True, mesh=ROWS4.mesh(), assume_a="pos")
     np.testing.assert_array_equal(mine, A)
     np.testing.assert_array_equal(rhs, B)
 
@@ -138,14 +138,16 @@ def test_arguments_survive():
 def test_flags_inside_a_program():
     """The outer jit decides."""
     a = ROWS4.put(A)
-    x = jax.jit(lambda a: ml.inv(a, overwrite_a=True) + a)(a)
+    x = jax.jit(lambda a: ml.inv(a, overwrite_a=True, assume_a="pos") + a)(a)
     assert not a.is_deleted()
     np.testing.assert_allclose(x, np.linalg.inv(A) + A, rtol=1e-10, atol=1e-12)
 
 
 def test_jit_with_donation():
     a, b = ROWS4.put(A), ROWS4.put(B, spec=P())
-    step = jax.jit(lambda a, b: (ml.cho_factor(a), ml.solve(a, b)), donate_argnums=(0, 1))
+    step = jax.jit(
+        lambda a, b: (ml.cho_factor(a), ml.solve(a, b, assume_a="pos")), donate_argnums=(0, 1)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         factor, x = step(a, b)
@@ -167,8 +169,8 @@ def test_two_buffers(monkeypatch):
     )
     n = 41  # of no other test: programs are kept
     a, b = spd(n), normal((n, 3), seed=1)
-    x = ml.solve(a, b)
+    x = ml.solve(a, b, assume_a="pos")
     assert solve_residual(a, x, b) < LIMIT
-    assert inverse_residual(a, ml.inv(a)) < LIMIT
+    assert inverse_residual(a, ml.inv(a, assume_a="pos")) < LIMIT
     assert solve_residual(a, ml.cho_factor(a).solve(b), b) < LIMIT
     assert eigen_residual(a, *ml.eigh(a)) < LIMIT

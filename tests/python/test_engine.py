@@ -46,14 +46,14 @@ def test_every_routine(engine, dtype):
 
     @jax.jit
     def everything(a, b):
-        x, info = ml.solve(a, b, engine=engine, return_info=True)
+        x, info = ml.solve(a, b, engine=engine, return_info=True, assume_a="pos")
         f = ml.cho_factor(a, engine=engine, tile_size=8)
         return (
             x,
             info,
             f.solve(b),
-            ml.inv(a, engine=engine),
-            ml.slogdet(a, engine=engine).logabsdet,
+            ml.inv(a, engine=engine, assume_a="pos"),
+            ml.slogdet(a, engine=engine, assume_a="pos").logabsdet,
             ml.eigh(a, engine=engine),
             ml.eigvalsh(a, engine=engine, tile_size=10),
             ml.cholesky(a, engine=engine),
@@ -69,7 +69,7 @@ def test_every_routine(engine, dtype):
     lower = np.asarray(lower)
     assert np.abs(lower @ lower.conj().T - a).max() < 1e3 * np.finfo(dtype).eps
     bad = put(indefinite(n, dtype, 7))
-    x, info = ml.solve(bad, b, engine=engine, return_info=True)
+    x, info = ml.solve(bad, b, engine=engine, return_info=True, assume_a="pos")
     assert int(info) > 0 and np.isnan(np.asarray(x)).all()
 
 
@@ -80,17 +80,17 @@ def test_cpu_devices_have_no_cusolvermg():
         with pytest.raises(ValueError, match="engine='cusolvermg' works on NVIDIA GPUs"):
             f(a, engine="cusolvermg")
     with pytest.raises(ValueError, match="but a is on"):
-        ml.solve(spd(8), np.ones(8), engine="cusolvermg")
+        ml.solve(spd(8), np.ones(8), engine="cusolvermg", assume_a="pos")
     # The devices of an abstract mesh are not known: the library says it, and the next call works.
-    traced = jax.jit(lambda a: ml.inv(a, engine="cusolvermg"))
+    traced = jax.jit(lambda a: ml.inv(a, engine="cusolvermg", assume_a="pos"))
     with pytest.raises(Exception, match="cusolvermg works on CUDA devices only"):
         jax.block_until_ready(traced(ROWS3.put(spd(9))))
-    assert inverse_residual(spd(9), np.asarray(ml.inv(ROWS3.put(spd(9))))) < LIMIT
+    assert inverse_residual(spd(9), np.asarray(ml.inv(ROWS3.put(spd(9)), assume_a="pos"))) < LIMIT
 
 
 def test_unknown_engine():
     with pytest.raises(ValueError, match="engine='cook', expected one of"):
-        ml.solve(np.eye(3), np.ones(3), engine="cook")
+        ml.solve(np.eye(3), np.ones(3), engine="cook", assume_a="pos")
 
 
 def test_communicators():
@@ -101,7 +101,10 @@ def test_communicators():
     try:
         for name, fabric in (("nccl", "nccl"), ("peer", "peer"), ("auto", "peer")):
             ml.set_communicator(name)
-            assert solve_residual(a, ml.solve(ROWS2.put(a) if not ON_GPU else a, b), b) < LIMIT
+            assert (
+                solve_residual(a, ml.solve(ROWS2.put(a) if not ON_GPU else a, b, assume_a="pos"), b)
+                < LIMIT
+            )
             assert _library._fabric == fabric
     finally:
         ml.set_communicator("auto")

@@ -65,12 +65,12 @@ def test_right_hand_sides_of_any_shape(types):
 
     @jax.jit
     def run(factor, a):
-        return [(factor.solve(b), ml.solve(a, b)) for b in several.values()]
+        return [(factor.solve(b), ml.solve(a, b, assume_a="pos")) for b in several.values()]
 
     for b, pair in zip(several.values(), run(factor, a), strict=True):
         for x in (*pair, factor.solve(b)):
             near(x, np.linalg.solve(A, b))
-    x, info = ml.solve(a, several[2, N, 3], return_info=True)
+    x, info = ml.solve(a, several[2, N, 3], return_info=True, assume_a="pos")
     assert x.shape == (2, N, 3) and info.shape == ()
     assert factor.solve(np.ones((0, N, 2))).shape == (0, N, 2)
     assert str(jax.make_jaxpr(factor.solve)(several[2, 3, N, 1])).count("ffi_call[") == 1

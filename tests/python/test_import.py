@@ -131,7 +131,9 @@ for dtype in (np.float32, np.complex64):
 one = jax.device_put(np.eye(n, dtype=np.float32), rows)
 assert float(ml.slogdet(one).logabsdet) == 0 and float(ml.det(one)) == 1
 bad = jax.device_put(-np.eye(n, dtype=np.float32), rows)
-assert np.isnan(ml.slogdet(bad).logabsdet)
+assert np.isnan(ml.slogdet(bad, assume_a="pos").logabsdet)
+sign, logdet = ml.slogdet(bad[:, ::-1])
+assert sign == np.linalg.det(-np.eye(n)[:, ::-1]) and logdet == 0
 a64 = np.eye(n)  # JAX makes float32 of it
 assert ml.inv(jax.device_put(a64, rows)).dtype == jnp.float32
 with jax.enable_x64(True):

@@ -26,7 +26,7 @@ from support import (
 def test_residual(dtype, layout):
     for kind in kinds(dtype):
         a = spd(72, dtype, kind)
-        x, info = ml.inv(a if layout is None else layout.put(a), return_info=True)
+        x, info = ml.inv(a if layout is None else layout.put(a), return_info=True, assume_a="pos")
         assert x.dtype == dtype and info.dtype == jnp.int32 and int(info) == 0
         assert inverse_residual(a, x) < LIMIT, kind
         x = np.asarray(x)
@@ -38,14 +38,14 @@ def test_residual(dtype, layout):
 @pytest.mark.parametrize("layout", [ROWS8, ROWS3], ids=str)
 def test_tile_size(layout, tile_size):
     a = spd(72, "complex64")
-    assert inverse_residual(a, ml.inv(layout.put(a), tile_size=tile_size)) < LIMIT
+    assert inverse_residual(a, ml.inv(layout.put(a), tile_size=tile_size, assume_a="pos")) < LIMIT
 
 
 @pytest.mark.parametrize("layout", [ROWS4, COLUMNS4], ids=str)
 def test_triangles(layout):
     a = spd(40, "complex128")
     for lower, given in ((True, np.tril(a)), (False, np.triu(a))):
-        assert inverse_residual(a, ml.inv(layout.put(given), lower=lower)) < LIMIT
+        assert inverse_residual(a, ml.inv(layout.put(given), lower=lower, assume_a="pos")) < LIMIT
 
 
 @pytest.mark.parametrize("layout", [ROWS8, ROWS3, COLUMNS4], ids=str)
@@ -53,7 +53,9 @@ def test_triangles(layout):
 def test_not_positive_definite(dtype, layout):
     n = 48
     for at in (0, n // 2, n - 1):
-        x, info = ml.inv(layout.put(indefinite(n, dtype, at)), return_info=True, tile_size=4)
+        x, info = ml.inv(
+            layout.put(indefinite(n, dtype, at)), return_info=True, tile_size=4, assume_a="pos"
+        )
         assert 1 <= int(info) <= n
         assert np.isnan(np.asarray(x)).all()
 
@@ -62,13 +64,17 @@ def test_not_positive_definite(dtype, layout):
 def test_nan_and_inf(bad):
     a = spd(32, "complex64")
     a[3, 20] = a[20, 3] = bad
-    x, info = ml.inv(ROWS4.put(a), return_info=True)
+    x, info = ml.inv(ROWS4.put(a), return_info=True, assume_a="pos")
     assert int(info) > 0 and np.isnan(np.asarray(x)).all()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 7])
 def test_small(n):
     a = spd(n, "complex64")
-    for x in (ml.inv(a), ml.inv(a, mesh=ROWS8.mesh()), ml.inv(ROWS8.put(a, spec=P()))):
+    for x in (
+        ml.inv(a, assume_a="pos"),
+        ml.inv(a, mesh=ROWS8.mesh(), assume_a="pos"),
+        ml.inv(ROWS8.put(a, spec=P()), assume_a="pos"),
+    ):
         assert x.shape == (n, n) and x.dtype == jnp.complex64
         assert n == 0 or inverse_residual(a, x) < LIMIT

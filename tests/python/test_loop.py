@@ -5,6 +5,7 @@
 when many programs of several CPU devices are queued.
 """
 
+import functools
 import os
 import time
 
@@ -86,7 +87,10 @@ def test_solve(ndev):
 
 def test_eager_calls():
     a, A, _, _ = problem(4)
-    repeat(lambda: ml.inv(A), lambda x: np.testing.assert_allclose(a @ x, np.eye(N), atol=1e-10))
+    repeat(
+        lambda: ml.inv(A, assume_a="pos"),
+        lambda x: np.testing.assert_allclose(a @ x, np.eye(N), atol=1e-10),
+    )
 
 
 def test_eigh():
@@ -118,7 +122,7 @@ def test_jaxmg_in_a_fresh_call_each_time():
 def test_failing_matrices():
     """A numerical failure leaves nothing behind either."""
     _, A, B, _ = problem(4)
-    f = jax.jit(ml.solve)
+    f = jax.jit(functools.partial(ml.solve, assume_a="pos"))
     repeat(lambda: f(-A, B), lambda x: np.testing.assert_array_equal(x, np.nan))
 
 
@@ -128,7 +132,7 @@ def test_one_program_with_a_loop():
 
     @jax.jit
     def f(a, b):
-        return jax.lax.fori_loop(0, CALLS, lambda i, x: N * ml.solve(a, x), b)
+        return jax.lax.fori_loop(0, CALLS, lambda i, x: N * ml.solve(a, x, assume_a="pos"), b)
 
     before = left_over()
     x = np.asarray(jax.block_until_ready(f(A, B)))

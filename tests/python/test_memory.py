@@ -22,11 +22,14 @@ GRID = next(x for x in LAYOUTS if x.name == "grid")
 
 def routines(b):
     return {
-        "solve": lambda a, **where: ml.solve(a, b, **where),
-        "solve_lower": lambda a, **where: ml.solve(a, b, lower=True, **where),
-        "inv": ml.inv,
-        "inv_upper": lambda a, **where: ml.inv(a, lower=False, **where),
-        "slogdet": ml.slogdet,
+        "solve": lambda a, **where: ml.solve(a, b, **where, assume_a="pos"),
+        "solve_lower": lambda a, **where: ml.solve(a, b, lower=True, **where, assume_a="pos"),
+        "solve_gen": lambda a, **where: ml.solve(a, b, **where),
+        "inv_gen": ml.inv,
+        "lu_factor": ml.lu_factor,
+        "inv": functools.partial(ml.inv, assume_a="pos"),
+        "inv_upper": lambda a, **where: ml.inv(a, lower=False, **where, assume_a="pos"),
+        "slogdet": functools.partial(ml.slogdet, assume_a="pos"),
         "cho_factor": ml.cho_factor,
         "factor_solve": lambda a, **where: ml.cho_factor(a, **where).solve(b),
         "factor_inv": lambda a, **where: ml.cho_factor(a, **where).inv(),
@@ -67,7 +70,7 @@ def test_the_test_sees_a_gathered_matrix():
 def test_shard_functions():
     def f(a):
         w, v = shard.eigh(a, "x")
-        return shard.inv(a, "x"), shard.cholesky(a, "x"), v, w
+        return shard.inv(a, "x", assume_a="pos"), shard.cholesky(a, "x"), v, w
 
     rows = P("x", None)
     f = jax.shard_map(f, mesh=ROWS8.mesh(), in_specs=rows, out_specs=(rows, rows, rows, P()))
@@ -97,8 +100,8 @@ def test_many_calls():
     placed = ROWS4.put(a)
 
     def step():
-        x = ml.solve(placed, b)
-        inverse = ml.inv(placed)
+        x = ml.solve(placed, b, assume_a="pos")
+        inverse = ml.inv(placed, assume_a="pos")
         w, _ = ml.eigh(placed)
         y = ml.cho_factor(placed).solve(b)
         jax.block_until_ready((x, inverse, w, y))
@@ -123,7 +126,7 @@ def test_many_programs():
     for turn in range(3):
         before = resident()
         for i in range(10):
-            f = jax.jit(lambda a, i=i, turn=turn: ml.solve(a, b) + i + 10 * turn)
+            f = jax.jit(lambda a, i=i, turn=turn: ml.solve(a, b, assume_a="pos") + i + 10 * turn)
             f(placed).block_until_ready()
             f.clear_cache()
         growth.append(resident() - before)
@@ -143,9 +146,11 @@ def test_loop_in_a_program():
     """A thousand meetings of one launch."""
     a = 2 * np.eye(16)
     placed = ROWS4.put(a)
-    x = jax.jit(lambda b: jax.lax.fori_loop(0, 1000, lambda i, x: 2 * ml.solve(placed, x), b))(
-        np.ones(16)
-    )
+    x = jax.jit(
+        lambda b: jax.lax.fori_loop(
+            0, 1000, lambda i, x: 2 * ml.solve(placed, x, assume_a="pos"), b
+        )
+    )(np.ones(16))
     np.testing.assert_allclose(x, 1)
     assert all_have_left()
 
@@ -153,7 +158,7 @@ def test_loop_in_a_program():
 def test_failed_calls_leave_nothing():
     placed = ROWS4.put(-np.eye(16))
     for _ in range(20):
-        _, info = ml.inv(placed, return_info=True)
+        _, info = ml.inv(placed, return_info=True, assume_a="pos")
         assert int(info) > 0
     assert all_have_left()
 
@@ -164,5 +169,5 @@ def test_every_number_of_devices(count):
     layout = Layout("", (count,), P(None, None))
     before = threads()
     for _ in range(3):
-        ml.inv(layout.put(a)).block_until_ready()
+        ml.inv(layout.put(a), assume_a="pos").block_until_ready()
     assert threads() <= before + 16

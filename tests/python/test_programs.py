@@ -27,10 +27,10 @@ EVERY_CALL = [
 def everything(a, b, **where):
     factor = ml.cho_factor(a, **where)
     return {
-        "solve": ml.solve(a, b, **where),
-        "inv": ml.inv(a, **where),
-        "logdet": ml.slogdet(a, **where).logabsdet,
-        "det": ml.det(a, **where),
+        "solve": ml.solve(a, b, **where, assume_a="pos"),
+        "inv": ml.inv(a, **where, assume_a="pos"),
+        "logdet": ml.slogdet(a, **where, assume_a="pos").logabsdet,
+        "det": ml.det(a, **where, assume_a="pos"),
         "factor_solve": factor.solve(b),
         "factor_inv": factor.inv(),
         "factor_logdet": factor.logdet(),
@@ -81,7 +81,7 @@ def test_export(types):
 def test_export_of_a_derivative():
     pytest.importorskip("flatbuffers")
     a, b = ROWS4.put(A), ROWS4.put(B, spec=P())
-    f = jax.jit(jax.grad(lambda b, a: jnp.sum(b * ml.solve(a, b))))
+    f = jax.jit(jax.grad(lambda b, a: jnp.sum(b * ml.solve(a, b, assume_a="pos"))))
     exported = jax.export.export(f, disabled_checks=EVERY_CALL)(b, a)
     again = jax.export.deserialize(exported.serialize())
     np.testing.assert_allclose(again.call(b, a), 2 * np.linalg.solve(A, B), rtol=1e-10)
@@ -160,7 +160,7 @@ def test_compile_time_evaluation():
     @jax.jit
     def f(b):
         with jax.ensure_compile_time_eval():
-            x = ml.solve(a, B)
+            x = ml.solve(a, B, assume_a="pos")
             assert isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
             largest = float(ml.eigvalsh(a)[-1])
         return b + np.asarray(x) / largest
@@ -196,14 +196,20 @@ def test_weak_types_do_not_widen():
         x = f(a, b)
         assert x.dtype == jnp.float32 and not x.weak_type
         assert solve_residual(A.astype("float32"), x, np.full(N, 2.0, "float32")) < LIMIT
-    x = jax.jit(lambda a: ml.solve(2.0 * a + 0, jnp.ones(N, "float32") * 3))(a)
+    x = jax.jit(lambda a: ml.solve(2.0 * a + 0, jnp.ones(N, "float32") * 3, assume_a="pos"))(a)
     assert x.dtype == jnp.float32
 
 
 def test_64_bit_types_off_and_on():
     """In one process: each has its own programs."""
     a, b = A.astype("float32"), B.astype("float32")
-    f = jax.jit(lambda a, b: (ml.solve(a, b), ml.slogdet(a).logabsdet, ml.eigvalsh(a)))
+    f = jax.jit(
+        lambda a, b: (
+            ml.solve(a, b, assume_a="pos"),
+            ml.slogdet(a, assume_a="pos").logabsdet,
+            ml.eigvalsh(a),
+        )
+    )
     for on in (True, False, True):
         with jax.enable_x64(on):
             x, logdet, w = f(ROWS4.put(a), b)
@@ -212,7 +218,7 @@ def test_64_bit_types_off_and_on():
             np.testing.assert_allclose(logdet, np.linalg.slogdet(A)[1], rtol=1e-4)
             wide = f(ROWS4.put(A), B)[0]
             assert wide.dtype == (jnp.float64 if on else jnp.float32)
-            gradient = jax.grad(lambda b, a=a: ml.solve(a, b).sum())(b)
+            gradient = jax.grad(lambda b, a=a: ml.solve(a, b, assume_a="pos").sum())(b)
             assert gradient.dtype == jnp.float32
 
 
@@ -249,7 +255,7 @@ def test_returns_before_the_work_ends():
     rows = NamedSharding(mesh, P("x", None))
     a = jax.jit(lambda: jnp.eye(n) * n + jnp.ones((n, n)), out_shardings=rows)()
     b = jnp.ones((n, 1))
-    f = jax.jit(lambda a, b: ml.solve(a, ml.solve(a, b)))
+    f = jax.jit(lambda a, b: ml.solve(a, ml.solve(a, b, assume_a="pos"), assume_a="pos"))
     jax.block_until_ready(f(a, b))
     shares = []
     for _ in range(3):

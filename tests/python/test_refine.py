@@ -37,7 +37,7 @@ def backward_error(a, x, b):
 )
 def test_residual(dtype, layout):
     n = 72
-    solve = jax.jit(lambda a, b: ml.solve(a, b, refine=True, return_info=True))
+    solve = jax.jit(lambda a, b: ml.solve(a, b, refine=True, return_info=True, assume_a="pos"))
     for condition in (10, 1e5):
         a = with_condition(n, dtype, condition)
         b = (a @ normal((n, 3), dtype, 1)).astype(dtype)
@@ -54,7 +54,7 @@ def test_columns_of_very_different_size():
     n = 60
     a = with_condition(n, "float64", 1e4)
     b = normal((n, 4), "float64", 2) * [1.0, 1e-200, 1e200, 0.0]
-    x, how = ml.solve(ROWS4.put(a), b, refine=True, return_info=True)
+    x, how = ml.solve(ROWS4.put(a), b, refine=True, return_info=True, assume_a="pos")
     assert backward_error(a, x[:, :3], b[:, :3]) < 2 and not bool(how.full)
     np.testing.assert_array_equal(np.asarray(x)[:, 3], 0)
 
@@ -66,7 +66,7 @@ def test_badly_scaled(power):
     d = 2.0 ** np.linspace(0, power, n).round()
     a = with_condition(n, "float64", 1e3) * d[:, None] * d
     b = a @ (1 / d)
-    x, how = ml.solve(ROWS4.put(a), b, refine=True, return_info=True)
+    x, how = ml.solve(ROWS4.put(a), b, refine=True, return_info=True, assume_a="pos")
     assert backward_error(a, x[:, None], b[:, None]) < 2
     assert int(how.info) == 0
 
@@ -76,9 +76,9 @@ def test_full_precision_follows():
     n = 64
     a = with_condition(n, "float64", 1e13)
     b = normal((n, 2), "float64", 3)
-    x, how = ml.solve(ROWS8.put(a), b, refine=True, return_info=True)
+    x, how = ml.solve(ROWS8.put(a), b, refine=True, return_info=True, assume_a="pos")
     assert bool(how.full) and int(how.info) == 0
-    np.testing.assert_array_equal(x, ml.solve(ROWS8.put(a), b))
+    np.testing.assert_array_equal(x, ml.solve(ROWS8.put(a), b, assume_a="pos"))
     assert backward_error(a, x, b) < 2
 
 
@@ -86,8 +86,8 @@ def test_full_precision_follows():
 def test_failure_is_data(dtype):
     n = 40
     a, b = indefinite(n, dtype, 5), normal(n, dtype, 1)
-    x, how = ml.solve(ROWS4.put(a), b, refine=True, return_info=True)
-    _, info = ml.solve(ROWS4.put(a), b, return_info=True)
+    x, how = ml.solve(ROWS4.put(a), b, refine=True, return_info=True, assume_a="pos")
+    _, info = ml.solve(ROWS4.put(a), b, return_info=True, assume_a="pos")
     assert bool(how.full) and int(how.info) == int(info) > 0
     assert np.isnan(np.asarray(x)).all() and np.isnan(float(how.residual))
 
@@ -95,7 +95,9 @@ def test_failure_is_data(dtype):
 def test_nan():
     a = spd(30, "float64")
     a[7, 7] = np.nan
-    x, how = ml.solve(ROWS3.put(a), normal(30, "float64"), refine=True, return_info=True)
+    x, how = ml.solve(
+        ROWS3.put(a), normal(30, "float64"), refine=True, return_info=True, assume_a="pos"
+    )
     assert int(how.info) > 0 and np.isnan(np.asarray(x)).all()
 
 
@@ -106,16 +108,16 @@ def test_right_hand_sides():
     want = np.linalg.solve(a, normal((n, 6), "float64", 1))
     b = normal((n, 6), "float64", 1)
     wide = ROWS4.put(np.tile(b, 3))  # more columns than a device has rows
-    x = ml.solve(on, wide, refine=True)
+    x = ml.solve(on, wide, refine=True, assume_a="pos")
     assert x.sharding.spec == P("x", None)
     np.testing.assert_allclose(x, np.tile(want, 3), atol=1e-11)
     stack = np.stack([b[:, :2], b[:, 2:4]])
-    x, how = ml.solve(on, stack, refine=True, return_info=True)
+    x, how = ml.solve(on, stack, refine=True, return_info=True, assume_a="pos")
     assert x.shape == stack.shape and how.steps.shape == ()
     np.testing.assert_allclose(x[1], want[:, 2:4], atol=1e-11)
-    x = ml.solve(on, b[:, 0] + 1j * b[:, 1], refine=True)  # real A, complex b
+    x = ml.solve(on, b[:, 0] + 1j * b[:, 1], refine=True, assume_a="pos")  # real A, complex b
     np.testing.assert_allclose(x, want[:, 0] + 1j * want[:, 1], atol=1e-11)
-    x, how = ml.solve(on, np.zeros((n, 0)), refine=True, return_info=True)
+    x, how = ml.solve(on, np.zeros((n, 0)), refine=True, return_info=True, assume_a="pos")
     assert x.shape == (n, 0) and int(how.info) == 0
 
 
@@ -126,7 +128,7 @@ def test_derivatives():
     t = t + t.conj().T
 
     def value(refine, a, b):
-        x = ml.solve(a, b, refine=refine)
+        x = ml.solve(a, b, refine=refine, assume_a="pos")
         return jnp.sum(jnp.real(x * normal((n, 2), dtype, 3)) ** 2)
 
     for what in (
@@ -142,7 +144,9 @@ def test_derivatives():
 def test_one_factorisation():
     """What the program holds: one factor of the lower type, and one that is not run."""
     a = ROWS4.put(spd(16, "float64"))
-    text = jax.jit(lambda a: ml.solve(a, jnp.ones(16), refine=True)).lower(a).as_text()
+    text = (
+        jax.jit(lambda a: ml.solve(a, jnp.ones(16), refine=True, assume_a="pos")).lower(a).as_text()
+    )
     calls = [line for line in text.splitlines() if "custom_call" in line]
     (factor,) = [line for line in calls if "_potrf(" in line]
     assert "f32>" in factor
@@ -151,6 +155,6 @@ def test_one_factorisation():
 
 def test_misuse():
     with pytest.raises(TypeError, match="refine must be True or False"):
-        ml.solve(np.eye(3), np.ones(3), refine="yes")
+        ml.solve(np.eye(3), np.ones(3), refine="yes", assume_a="pos")
     with pytest.raises(ValueError, match="precision='low'"):
-        ml.solve(np.eye(3), np.ones(3), precision="low")
+        ml.solve(np.eye(3), np.ones(3), precision="low", assume_a="pos")

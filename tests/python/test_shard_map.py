@@ -45,8 +45,8 @@ def test_solve(layout, b_spec, types, check_vma):
 
     def f(a, b):
         factor = shard.cho_factor(a, "x")
-        x, info = shard.solve(a, b, "x", return_info=True)
-        y = shard.solve(a, b[:, 0], "x", lower=True)
+        x, info = shard.solve(a, b, "x", return_info=True, assume_a="pos")
+        y = shard.solve(a, b[:, 0], "x", lower=True, assume_a="pos")
         return x, info, y, factor.solve(b), factor.logdet(), shard.cho_solve(factor, b)
 
     specs = (b_spec, P(), P(b_spec[0]), b_spec, P(), b_spec)
@@ -67,15 +67,15 @@ def test_matrices(jit, check_vma):
     def f(a):
         w, v = shard.eigh(a, "x")
         return (
-            shard.inv(a, "x"),
+            shard.inv(a, "x", assume_a="pos"),
             shard.cho_factor(a, "x").inv(),
             shard.cholesky(a, "x"),
             shard.cholesky(a, "x", upper=True),
             v,
             w,
             shard.eigvalsh(a, "x"),
-            shard.slogdet(a, "x").logabsdet,
-            shard.det(a, "x"),
+            shard.slogdet(a, "x", assume_a="pos").logabsdet,
+            shard.det(a, "x", assume_a="pos"),
         )
 
     specs = (ROWS,) * 5 + (P(), P(), P(), P())
@@ -96,9 +96,9 @@ def test_other_collectives():
 
     def f(a, b):
         b = b / jnp.sqrt(jax.lax.psum(jnp.sum(b * b), "x"))
-        x = shard.solve(a, b, "x")
+        x = shard.solve(a, b, "x", assume_a="pos")
         x = x / jnp.sqrt(jax.lax.psum(jnp.sum(x * x), "x"))
-        y = shard.solve(a, x, "x")
+        y = shard.solve(a, x, "x", assume_a="pos")
         return jax.lax.psum(jnp.sum(x * y), "x"), jax.lax.all_gather(y, "x", tiled=True)
 
     energy, y = mapped(f, ROWS8, (ROWS, P("x")), (P(), P()), a, b, check_vma=False)
@@ -117,7 +117,7 @@ def test_groups(check_vma):
     b = normal((2, n), seed=3)
 
     def f(a, b):
-        x, info = shard.solve(a[0], b[0], "y", return_info=True)
+        x, info = shard.solve(a[0], b[0], "y", return_info=True, assume_a="pos")
         return x[None], info[None]
 
     x, info = mapped(
@@ -138,7 +138,7 @@ def test_two_axes():
     layout = Layout("both", (2, 4), P(("y", "x"), None))
     a, b = spd(48), normal(48, seed=1)
     x = mapped(
-        lambda a, b: shard.solve(a, b, ("y", "x")),
+        lambda a, b: shard.solve(a, b, ("y", "x"), assume_a="pos"),
         layout,
         (P(("y", "x"), None), P(("y", "x"))),
         P(("y", "x")),
@@ -158,7 +158,13 @@ def test_rows_that_fill_up():
 
     def f(a, b):
         w, v = shard.eigh(a, "x")
-        return shard.solve(a, b, "x"), shard.inv(a, "x"), shard.cholesky(a, "x"), w, v
+        return (
+            shard.solve(a, b, "x", assume_a="pos"),
+            shard.inv(a, "x", assume_a="pos"),
+            shard.cholesky(a, "x"),
+            w,
+            v,
+        )
 
     specs = (P(), ROWS, ROWS, P(), ROWS)
     x, inverse, lower, w, v = mapped(f, ROWS8, (ROWS, P()), specs, full, b)
@@ -171,7 +177,7 @@ def test_rows_that_fill_up():
 def test_vmap_inside():
     a, b = spd(48), normal((3, 48), seed=1)
     x = mapped(
-        lambda a, b: jax.vmap(lambda c: shard.solve(a, c, "x"))(b),
+        lambda a, b: jax.vmap(lambda c: shard.solve(a, c, "x", assume_a="pos"))(b),
         ROWS4,
         (ROWS, P()),
         P(),
@@ -187,7 +193,7 @@ def test_scan_inside():
 
     def f(a, b):
         def step(x, _):
-            x = shard.solve(a, x, "x")
+            x = shard.solve(a, x, "x", assume_a="pos")
             return x, jax.lax.psum(jnp.sum(x), "x")
 
         return jax.lax.scan(step, b, length=3)
@@ -204,7 +210,7 @@ def test_failure():
     a[20, 20] = -1
 
     def f(a):
-        inverse, info = shard.inv(a, "x", return_info=True, tile_size=4)
+        inverse, info = shard.inv(a, "x", return_info=True, tile_size=4, assume_a="pos")
         return inverse, info
 
     inverse, info = mapped(f, ROWS4, (ROWS,), (ROWS, P()), a)
@@ -220,28 +226,34 @@ def refuse(f, match, error=ValueError, layout=ROWS4, spec=ROWS, n=8):
 
 
 def test_axis_name():
-    refuse(lambda a: shard.inv(a, "z"), r"axis_name='z'.*\('x',\)")
-    refuse(lambda a: shard.inv(a, 0), "axis_name must be a name", TypeError)
-    refuse(lambda a: shard.inv(a, ()), "axis_name must be a name", TypeError)
+    refuse(lambda a: shard.inv(a, "z", assume_a="pos"), r"axis_name='z'.*\('x',\)")
+    refuse(lambda a: shard.inv(a, 0, assume_a="pos"), "axis_name must be a name", TypeError)
+    refuse(lambda a: shard.inv(a, (), assume_a="pos"), "axis_name must be a name", TypeError)
     with pytest.raises(ValueError, match=r"axis_name='x'.*none"):
-        shard.inv(np.eye(4), "x")
+        shard.inv(np.eye(4), "x", assume_a="pos")
     with pytest.raises(ValueError, match=r"axis_name='x'.*none"):
         jax.jit(functools.partial(shard.inv, axis_name="x"))(ROWS4.put(np.eye(8)))
 
 
 def test_too_few_rows():
-    refuse(lambda a: shard.inv(a[:1], "x"), r"\(1, 8\).*4 devices.*expected 8")
+    refuse(lambda a: shard.inv(a[:1], "x", assume_a="pos"), r"\(1, 8\).*4 devices.*expected 8")
 
 
 def test_b_does_not_fit():
-    refuse(lambda a: shard.solve(a, jnp.ones(5), "x"), r"8 rows \(replicated\) or 2")
+    refuse(
+        lambda a: shard.solve(a, jnp.ones(5), "x", assume_a="pos"), r"8 rows \(replicated\) or 2"
+    )
 
 
 def test_automatic_axes_are_left():
     layout = Layout("", (2, 2), ROWS)
     mesh = layout.mesh("auto")
     f = jax.shard_map(
-        lambda a: shard.inv(a, "x"), mesh=mesh, in_specs=ROWS, out_specs=ROWS, axis_names={"x"}
+        lambda a: shard.inv(a, "x", assume_a="pos"),
+        mesh=mesh,
+        in_specs=ROWS,
+        out_specs=ROWS,
+        axis_names={"x"},
     )
     with pytest.raises(ValueError, match=r"\['y'\]"):
         jax.jit(f)(layout.put(np.eye(8), "auto"))

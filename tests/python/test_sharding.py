@@ -39,9 +39,9 @@ def everything(a, b, **where):
     """One result of each routine."""
     factor = ml.cho_factor(a, **where)
     return {
-        "solve": ml.solve(a, b, **where),
-        "inv": ml.inv(a, **where),
-        "logdet": ml.slogdet(a, **where).logabsdet,
+        "solve": ml.solve(a, b, **where, assume_a="pos"),
+        "inv": ml.inv(a, **where, assume_a="pos"),
+        "logdet": ml.slogdet(a, **where, assume_a="pos").logabsdet,
         "factor_solve": factor.solve(b),
         "factor_inv": factor.inv(),
         "cholesky": ml.cholesky(a, **where),
@@ -104,10 +104,12 @@ def test_set_mesh(types):
     placed = ROWS8.put(a, types)
     with jax.set_mesh(ROWS8.mesh(types)):
         check(a, b, jax.jit(everything)(placed, b))
-        assert solve_residual(a, ml.solve(placed, b), b) < LIMIT
-        assert inverse_residual(a, ml.inv(placed)) < LIMIT
-        assert solve_residual(a, ml.solve(a, b), b) < LIMIT  # on no mesh
-        assert solve_residual(a, ml.solve(jnp.asarray(a), jnp.asarray(b)), b) < LIMIT
+        assert solve_residual(a, ml.solve(placed, b, assume_a="pos"), b) < LIMIT
+        assert inverse_residual(a, ml.inv(placed, assume_a="pos")) < LIMIT
+        assert solve_residual(a, ml.solve(a, b, assume_a="pos"), b) < LIMIT  # on no mesh
+        assert (
+            solve_residual(a, ml.solve(jnp.asarray(a), jnp.asarray(b), assume_a="pos"), b) < LIMIT
+        )
         assert solve_residual(a, jax.jit(ml.solve)(a, b), b) < LIMIT
 
 
@@ -117,8 +119,8 @@ def test_from_nowhere(n, types):
     """A matrix on no mesh goes to the one that is named, whether it divides n or not."""
     a, b = spd(n, "complex64"), normal((n, 2), "complex64", 1)
     mesh = ROWS8.mesh(types)
-    assert solve_residual(a, ml.solve(a, b, mesh=mesh), b) < LIMIT
-    assert inverse_residual(a, ml.inv(jnp.asarray(a), mesh=mesh)) < LIMIT
+    assert solve_residual(a, ml.solve(a, b, mesh=mesh, assume_a="pos"), b) < LIMIT
+    assert inverse_residual(a, ml.inv(jnp.asarray(a), mesh=mesh, assume_a="pos")) < LIMIT
     check(a, b, jax.jit(functools.partial(everything, mesh=mesh))(a, b))
     # made inside the program
     check(a, b, jax.jit(lambda: everything(jnp.asarray(a) * 1, jnp.asarray(b), mesh=mesh))())
@@ -130,9 +132,9 @@ def test_from_one_device(types):
     """Committed to a device, and asked for on a mesh."""
     a = jax.device_put(spd(48), jax.devices()[1])
     b = jax.device_put(normal(48, seed=1), jax.devices()[2])
-    x = ml.solve(a, b, mesh=ROWS8.mesh(types))
+    x = ml.solve(a, b, mesh=ROWS8.mesh(types), assume_a="pos")
     assert solve_residual(a, x, b) < LIMIT
-    x = ml.inv(a)
+    x = ml.inv(a, assume_a="pos")
     assert x.devices() == {jax.devices()[1]}
 
 
@@ -140,7 +142,7 @@ def test_from_one_device(types):
 def test_mesh_of_b(types):
     """a is on no mesh but b is."""
     a, b = spd(48), normal(48, seed=1)
-    x = ml.solve(a, ROWS8.put(b, types, P("x")))
+    x = ml.solve(a, ROWS8.put(b, types, P("x")), assume_a="pos")
     assert solve_residual(a, x, b) < LIMIT
     assert x.sharding.is_equivalent_to(ROWS8.put(b, types, P("x")).sharding, 1)
 
@@ -150,7 +152,7 @@ def test_spec_wins(types):
     """spec= other than where the array lies."""
     a, b = spd(48), normal(48, seed=1)
     placed = ROWS8.put(a, types, P(None, "x"))
-    assert inverse_residual(a, ml.inv(placed, spec=P("x", None))) < LIMIT
+    assert inverse_residual(a, ml.inv(placed, spec=P("x", None), assume_a="pos")) < LIMIT
     check(a, b, jax.jit(functools.partial(everything, spec=P("x", None)))(placed, b))
 
 
@@ -164,7 +166,7 @@ def test_odd_n(types):
         for x in matrices(out):
             assert x.shape == (n, n)
             assert types == "auto" or same_layout(x, ROWS8, types, P())
-        assert same_layout(ml.inv(ROWS8.put(a, types, P())), ROWS8, types, P())
+        assert same_layout(ml.inv(ROWS8.put(a, types, P()), assume_a="pos"), ROWS8, types, P())
 
 
 @pytest.mark.parametrize("n", [0, 8])
@@ -174,15 +176,15 @@ def test_factor_without_rows(n):
     if n == 0:
         w, v = ml.eigh(ROWS8.put(np.eye(n)))
         assert w.shape == (0,) and v.shape == (0, 0)
-        assert float(ml.slogdet(ROWS8.put(np.eye(n))).logabsdet) == 0
-        assert ml.inv(ROWS8.put(np.eye(n))).shape == (0, 0)
+        assert float(ml.slogdet(ROWS8.put(np.eye(n)), assume_a="pos").logabsdet) == 0
+        assert ml.inv(ROWS8.put(np.eye(n)), assume_a="pos").shape == (0, 0)
         assert ml.cholesky(ROWS8.put(np.eye(n))).shape == (0, 0)
 
 
 def test_two_meshes_of_one_shape():
     """The same program on other devices, and on the same devices in another order."""
     a, b = spd(48), normal(48, seed=1)
-    step = jax.jit(lambda a, b: ml.solve(a, b))
+    step = jax.jit(lambda a, b: ml.solve(a, b, assume_a="pos"))
     for order in ((0, 1, 2, 3), (4, 5, 6, 7), (3, 1, 0, 2), (0, 1, 2, 3)):
         layout = Layout("", (4,), P("x", None), order)
         x = step(layout.put(a), b)
@@ -227,7 +229,7 @@ def test_any_shape(n, k, shape, spec, b_spec, types, dtype, tile_size):
             b = layout.put(b, types, b_spec)
         except ValueError:
             b = layout.put(b, types, P())
-    x = ml.solve(placed, b, tile_size=tile_size)
+    x = ml.solve(placed, b, tile_size=tile_size, assume_a="pos")
     assert x.shape == b.shape and x.dtype == dtype
     assert solve_residual(a, x, b) < LIMIT
     lower = ml.cholesky(placed, tile_size=tile_size)
@@ -239,6 +241,6 @@ def test_replicated_solution_of_sharded_b():
     """b sharded along its columns: x comes back that way."""
     a, b = spd(48), normal((48, 8), seed=1)
     placed = ROWS4.put(b, spec=P(None, "x"))
-    x = ml.solve(ROWS4.put(a), placed)
+    x = ml.solve(ROWS4.put(a), placed, assume_a="pos")
     assert solve_residual(a, x, b) < LIMIT
     assert x.sharding.is_equivalent_to(placed.sharding, 2)

@@ -46,15 +46,17 @@ def times(x, k):
 
 
 def test_scan(a):
-    x, sums = jax.jit(lambda b: jax.lax.scan(lambda x, _: (ml.solve(a, x), x.sum()), b, length=4))(
-        B
-    )
+    x, sums = jax.jit(
+        lambda b: jax.lax.scan(lambda x, _: (ml.solve(a, x, assume_a="pos"), x.sum()), b, length=4)
+    )(B)
     np.testing.assert_allclose(x, times(B, 4), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(sums[1], times(B, 1).sum(), rtol=1e-9)
 
 
 def test_scan_carries_the_matrix(a):
-    x, _ = jax.jit(lambda a: jax.lax.scan(lambda x, _: (ml.inv(x), None), a, length=2))(a)
+    x, _ = jax.jit(
+        lambda a: jax.lax.scan(lambda x, _: (ml.inv(x, assume_a="pos"), None), a, length=2)
+    )(a)
     np.testing.assert_allclose(x, A, rtol=1e-9, atol=1e-10)
 
 
@@ -63,18 +65,20 @@ def test_while_and_fori(a):
         return state[0] < 3
 
     def step(state):
-        return state[0] + 1, ml.solve(a, state[1])
+        return state[0] + 1, ml.solve(a, state[1], assume_a="pos")
 
     _, x = jax.jit(lambda b: jax.lax.while_loop(far, step, (0, b)))(B)
     np.testing.assert_allclose(x, times(B, 3), rtol=1e-9, atol=1e-12)
-    x = jax.jit(lambda b: jax.lax.fori_loop(0, 3, lambda i, x: ml.solve(a, x), b))(B)
+    x = jax.jit(lambda b: jax.lax.fori_loop(0, 3, lambda i, x: ml.solve(a, x, assume_a="pos"), b))(
+        B
+    )
     np.testing.assert_allclose(x, times(B, 3), rtol=1e-9, atol=1e-12)
 
 
 def test_cond(a):
     f = jax.jit(
         lambda p, b: jax.lax.cond(
-            p, lambda b: ml.solve(a, b), lambda b: ml.cho_factor(2 * a).solve(b), b
+            p, lambda b: ml.solve(a, b, assume_a="pos"), lambda b: ml.cho_factor(2 * a).solve(b), b
         )
     )
     np.testing.assert_allclose(f(True, B), times(B, 1), rtol=1e-9)
@@ -90,7 +94,7 @@ def test_independent_calls(a, count):
 
     @jax.jit
     def f(a, b):
-        return [ml.solve(a, (i + 1) * b) for i in range(count)]
+        return [ml.solve(a, (i + 1) * b, assume_a="pos") for i in range(count)]
 
     for _ in range(3):
         out = jax.block_until_ready(f(a, B))
@@ -111,8 +115,8 @@ def test_beside_other_collectives(a):
     @jax.jit
     def f(a, b):
         b = b / jnp.trace(a)
-        x = ml.solve(a, b)
-        y = ml.solve(a + jnp.eye(N) * (x * b).sum(), b)
+        x = ml.solve(a, b, assume_a="pos")
+        y = ml.solve(a + jnp.eye(N) * (x * b).sum(), b, assume_a="pos")
         return x, y, (x * y).sum() + jnp.sum(a)
 
     x, y, _ = f(a, B)
@@ -122,16 +126,18 @@ def test_beside_other_collectives(a):
 
 
 def test_different_routines_at_once(a):
-    x, inverse, (w, v) = jax.jit(lambda a, b: (ml.solve(a, b), ml.inv(a), ml.eigh(a)))(a, B)
+    x, inverse, (w, v) = jax.jit(
+        lambda a, b: (ml.solve(a, b, assume_a="pos"), ml.inv(a, assume_a="pos"), ml.eigh(a))
+    )(a, B)
     assert solve_residual(A, x, B) < LIMIT
     assert inverse_residual(A, inverse) < LIMIT
     assert eigen_residual(A, w, v) < LIMIT
 
 
 def test_two_meshes_in_one_session():
-    x = ml.solve(ROWS8.put(A), B)
-    y = ml.solve(ROWS4.put(A), B)
-    z = ml.solve(A, B)
+    x = ml.solve(ROWS8.put(A), B, assume_a="pos")
+    y = ml.solve(ROWS4.put(A), B, assume_a="pos")
+    z = ml.solve(A, B, assume_a="pos")
     for solution in (x, y, z):
         assert solve_residual(A, solution, B) < LIMIT
 
@@ -145,7 +151,7 @@ def test_threads():
     def work(k):
         for _ in range(5):
             x = f(a, (k + 1) * B).block_until_ready()
-            y = ml.inv(a).block_until_ready()
+            y = ml.inv(a, assume_a="pos").block_until_ready()
         return x, y
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -176,8 +182,8 @@ def calls(f, *arguments) -> int:
 
 def test_vmap_of_right_hand_sides_is_one_call(a):
     b = np.ones((5, N))
-    assert calls(jax.vmap(lambda b: ml.solve(a, b)), b) == 1
-    text = jax.jit(jax.vmap(lambda b: ml.solve(a, b))).lower(b).as_text()
+    assert calls(jax.vmap(lambda b: ml.solve(a, b, assume_a="pos")), b) == 1
+    text = jax.jit(jax.vmap(lambda b: ml.solve(a, b, assume_a="pos"))).lower(b).as_text()
     assert "while" not in text and "tensor<48x5xf64>" in text
 
 
@@ -187,11 +193,11 @@ def test_vmap_of_matrices(types, jit):
     stack = np.stack([spd(N, seed=i) for i in range(3)])
     placed = ROWS8.put(stack, types, P(None, "x", None))
     wrap = jax.jit if jit else (lambda f: f)
-    x = wrap(jax.vmap(lambda a: ml.solve(a, B)))(placed)
+    x = wrap(jax.vmap(lambda a: ml.solve(a, B, assume_a="pos")))(placed)
     inverse = wrap(jax.vmap(ml.inv))(placed)
     w, v = wrap(jax.vmap(ml.eigh))(placed)
     lower = wrap(jax.vmap(ml.cholesky))(placed)
-    logdet = wrap(jax.vmap(lambda a: ml.slogdet(a).logabsdet))(placed)
+    logdet = wrap(jax.vmap(lambda a: ml.slogdet(a, assume_a="pos").logabsdet))(placed)
     for i in range(3):
         assert solve_residual(stack[i], x[i], B) < LIMIT
         assert inverse_residual(stack[i], inverse[i]) < LIMIT

@@ -19,6 +19,7 @@ from ._explain import Explanation, explain
 from ._inv import SlogdetResult, det, inv, slogdet
 from ._library import set_communicator
 from ._lstsq import LstsqResult, lstsq
+from ._lu import LUFactor, LUResult, lu, lu_factor, lu_solve
 from ._qr import QRResult, qr
 from ._refine import RefineInfo
 from ._solve import solve
@@ -30,6 +31,8 @@ __all__ = [
     "CholeskyFactor",
     "EighResult",
     "Explanation",
+    "LUFactor",
+    "LUResult",
     "LstsqResult",
     "PolarResult",
     "QRResult",
@@ -47,6 +50,9 @@ __all__ = [
     "explain",
     "inv",
     "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_solve",
     "matrix_rank",
     "pinv",
     "polar",

@@ -42,8 +42,8 @@ class Level:
 
 @dataclasses.dataclass(frozen=True)
 class Foreign:
-    """A call of the library. Its first operand is the matrix, on which all results depend; a
-    second one holds right-hand sides, on which only results that are SIDES depend.
+    """A call of the library. Its first operand is the matrix, on which all results depend; the
+    last one may be right-hand sides, on which only results that are SIDES depend.
 
     `one(call, *operands)` makes the results on one device. `alone_too`: whether a matrix may go
     to a single device, which a factor may not, for its order depends on the number of ranks.
@@ -165,11 +165,12 @@ class Foreign:
 
         return jax.lax.map(step, [x for x, b in zip(arrays, level.batched, strict=True) if b])
 
-    def on_columns(self, inner, a, b):
+    def on_columns(self, inner, *arrays):
         """A batch of right-hand sides, side by side."""
+        *a, b = arrays
         size, k = b.shape[0], b.shape[-1]
         b = jnp.moveaxis(b, 0, -2)
-        out = self.on_device(inner, a, b.reshape(*b.shape[:-2], size * k))
+        out = self.on_device(inner, *a, b.reshape(*b.shape[:-2], size * k))
         return tuple(
             jnp.moveaxis(x.reshape(*x.shape[:-1], size, k), -2, 0) if kind == SIDES else x
             for x, kind in zip(out, self.results, strict=True)

@@ -21,6 +21,7 @@ from . import _library, _options
 
 CYCLIC, NATURAL = 0, 1
 RHS_ROWS, RHS_REPLICATED = 0, 1
+OP_N, OP_T, OP_C = 0, 1, 2
 
 _calls: collections.Counter = collections.Counter()
 _calls_lock = threading.Lock()
@@ -42,7 +43,7 @@ def real_dtype(dtype):
     return jnp.finfo(dtype).dtype
 
 
-def _attributes(group, n, nb, order, rhs, first, key):
+def _attributes(group, n, nb, order, rhs, op, first, key):
     attributes = {
         "n": np.int64(n),
         "nb": np.int64(nb),
@@ -50,9 +51,10 @@ def _attributes(group, n, nb, order, rhs, first, key):
         "rhs": np.int64(rhs),
         "engine": np.int64(_options.ENGINES.index(group.engine)),
         "precision": np.int64(group.precision),
+        "op": np.int64(op),
         "ranks": np.int64(group.ranks),
         "group": np.int64(group.identity),
-        "call": np.int64(_call_id(*key, n, nb, order, rhs, group.ranks, group.identity)),
+        "call": np.int64(_call_id(*key, n, nb, order, rhs, op, group.ranks, group.identity)),
     }
     if first is not None:
         attributes["first"] = np.int64(first)
@@ -83,6 +85,7 @@ def _call(
     order=CYCLIC,
     rhs=RHS_REPLICATED,
     first=None,
+    op=OP_N,
 ):
     _library.register()
     key = (target, *((x.shape, str(x.dtype)) for x in operands))
@@ -96,7 +99,7 @@ def _call(
         _library.PREFIX + target, types, input_output_aliases=aliases, vmap_method="sequential"
     )
     operands = (compat.as_varying(x, varying) for x in operands)
-    return tuple(call(*operands, **_attributes(group, n, nb, order, rhs, first, key)))
+    return tuple(call(*operands, **_attributes(group, n, nb, order, rhs, op, first, key)))
 
 
 _INFO = _Result((1,), np.dtype(np.int32))
@@ -210,3 +213,55 @@ def gels(a, b, group, *, m, nb=0):
     how = {"n": m, "nb": nb, "rhs": RHS_REPLICATED}
     _, c, x = _call("gels", results, (a, b), {0: 0, 1: 1}, group, **how)
     return c, x
+
+
+# ---- LU ------------------------------------------------------------------------------------------
+
+
+def _det_result() -> _Result:
+    """log |det| and the two parts of det / |det|."""
+    return _Result((3,), jnp.float64) if compat.x64_enabled() else _Result((6,), jnp.uint32)
+
+
+def _det(raw, dtype):
+    """(det / |det|, log |det|)."""
+    words = raw.shape[0] // 3
+    size, re, im = (_logdet(raw[k * words : (k + 1) * words], dtype) for k in range(3))
+    return (jax.lax.complex(re, im) if jnp.issubdtype(dtype, jnp.complexfloating) else re), size
+
+
+def getrf(a, group, *, n, nb, order=CYCLIC):
+    """Shard of A -> (factor, row order, sign, log |det|, info)."""
+    results = _like(a), _Result((n,), np.dtype(np.int32)), _det_result(), _INFO
+    f, perm, det, info = _call("getrf", results, (a,), {0: 0}, group, n=n, nb=nb, order=order)
+    return f, perm, *_det(det, a.dtype), info[0]
+
+
+def getrs(f, perm, b, group, *, n, nb, rhs, op=OP_N, order=CYCLIC):
+    """Factor, row order and right-hand sides -> x."""
+    results = (_like(b, rhs == RHS_ROWS),)
+    how = {"n": n, "nb": nb, "order": order, "rhs": rhs, "op": op}
+    (x,) = _call("getrs", results, (perm, f, b), {2: 0}, group, **how)
+    return x
+
+
+def gesv(a, b, group, *, n, nb, rhs, op=OP_N):
+    """Shard of A and right-hand sides -> (factor, x, row order, info)."""
+    perm = _Result((n,), np.dtype(np.int32))
+    results = _like(a), _like(b, rhs == RHS_ROWS), perm, _det_result(), _INFO
+    how = {"n": n, "nb": nb, "rhs": rhs, "op": op}
+    f, x, perm, _, info = _call("gesv", results, (a, b), {0: 0, 1: 1}, group, **how)
+    return f, x, perm, info[0]
+
+
+def getri(f, perm, group, *, n, nb):
+    """Factor and row order -> shard of the inverse."""
+    (inverse,) = _call("getri", (_like(f),), (perm, f), {1: 0}, group, n=n, nb=nb)
+    return inverse
+
+
+def geinv(a, group, *, n, nb):
+    """Shard of A -> (shard of the inverse, sign, log |det|, info)."""
+    results = _like(a), _Result((n,), np.dtype(np.int32)), _det_result(), _INFO
+    inverse, _, det, info = _call("geinv", results, (a,), {0: 0}, group, n=n, nb=nb)
+    return inverse, *_det(det, a.dtype), info[0]

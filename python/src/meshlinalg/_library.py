@@ -23,6 +23,7 @@ PREFIX = "meshlinalg_0_"
 TARGETS = ("potrf", "potrs", "posv", "potri", "poinv", "syevd", "syevd_values", "syevx")
 
 TARGETS += ("geqrf", "ungqr", "gels")
+TARGETS += ("getrf", "getrs", "gesv", "getri", "geinv")
 
 _lock = threading.Lock()
 _registered = False

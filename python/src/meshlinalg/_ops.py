@@ -26,6 +26,7 @@ class Call:
     nb: int = 0
     fill: str | None = None
     sides: Sides = dataclasses.field(default_factory=Sides)
+    op: int = _ffi.OP_N  # of solutions by LU, on what the row shards are rows of
     keep: bool = False  # also return, last, what A becomes in place: a donated A needs a result
     some: tuple[int, int] | None = None  # `eigh`: first eigenvector and number of them
     gap_tol: float | None = None  # `eigh`: which eigenvalues are equal for the derivative
@@ -184,3 +185,92 @@ def syevd_values(call: Call, a):
         return w, info, *call.last(work)
 
     return Foreign(call, one, (ROWS,), (SAME, SAME, *call.last(ROWS)))(a)
+
+
+# ---- LU: row shards of any matrix M -------------------------------------------------------------
+
+
+def _getrf(call, m):
+    return _ffi.getrf(m, call.plan.group, **call.sizes)
+
+
+def getrf(call: Call, m):
+    """M -> factor (rows and row order), sign, log |det|, info."""
+    return Foreign(call, _getrf, (ROWS,), (ROWS, SAME, SAME, SAME, SAME), alone_too=False)(m)
+
+
+def slogdet(call: Call, m):
+    """M -> sign, log |det|, info[, what M becomes]."""
+
+    def one(call, m):
+        f, _, *rest = _getrf(call, m)
+        return *rest, *call.last(f)
+
+    return Foreign(call, one, (ROWS,), (SAME, SAME, SAME, *call.last(ROWS)))(m)
+
+
+def getrs(call: Call, rows, order, b):
+    """Factor, b -> x with op(M) x = b."""
+
+    def one(call, rows, order, b):
+        how = {"rhs": call.rhs, "op": call.op, **call.sizes}
+        return (_ffi.getrs(rows, order, b, call.plan.group, **how),)
+
+    kinds = (ROWS, SAME, SIDES)
+    return Foreign(call, one, kinds, (SIDES,), alone_too=False)(rows, order, b)[0]
+
+
+def gesv(call: Call, m, b):
+    """M, b -> x with op(M) x = b, info[, what M becomes]."""
+
+    def one(call, m, b):
+        how = {"rhs": call.rhs, "op": call.op, **call.sizes}
+        f, x, _, info = _ffi.gesv(m, b, call.plan.group, **how)
+        return x, info, *call.last(f)
+
+    return Foreign(call, one, (ROWS, SIDES), (SIDES, SAME, *call.last(ROWS)))(m, b)
+
+
+def getri(call: Call, rows, order):
+    """Factor -> M^-1."""
+
+    def one(call, rows, order):
+        return (_ffi.getri(rows, order, call.plan.group, **call.sizes),)
+
+    return Foreign(call, one, (ROWS, SAME), (ROWS,), alone_too=False)(rows, order)[0]
+
+
+def geinv(call: Call, m):
+    """M -> M^-1, info."""
+
+    def one(call, m):
+        inverse, _, _, info = _ffi.geinv(m, call.plan.group, **call.sizes)
+        return inverse, info
+
+    return Foreign(call, one, (ROWS,), (ROWS, SAME))(m)
+
+
+def lu(call: Call, m, permute_l: bool):
+    """M = A^H -> rows of L^H or, permuted, (P L)^H; of U^H; row order: A[order] = L U."""
+
+    def one(call, m):
+        n, plan = call.plan.n, call.plan
+        f, order, *_ = _ffi.getrf(m, plan.group, order=_ffi.NATURAL, **call.sizes)
+        row, col = plan.indices(f)
+        low = jnp.where(row == col, 1, jnp.where(row < col, f, 0)).astype(f.dtype)
+        if permute_l:
+            low = low.at[:, :n].set(jnp.take(low, jnp.argsort(order), axis=1, mode="clip"))
+        return low, jnp.where(row >= col, f, 0), order
+
+    return Foreign(call, one, (ROWS,), (ROWS, ROWS, SAME))(m)
+
+
+def trtrs(call: Call, m, b):
+    """Triangular M, b -> x with op(M) x = b: the solution by LU of a factor that is there, M^T."""
+
+    def one(call, m, b):
+        how = {"rhs": call.rhs, "op": call.op, "order": _ffi.NATURAL, **call.sizes}
+        order = jnp.arange(call.plan.n, dtype=jnp.int32)
+        return (_ffi.getrs(m, order, b, call.plan.group, **how),)
+
+    return Foreign(call, one, (ROWS, SIDES), (SIDES,))(m, b)[0]

@@ -11,11 +11,38 @@ import numpy as np
 _PRECISIONS = (None, "default", "high", "highest")
 
 
-def check_assume_a(assume_a) -> None:
-    if assume_a not in ("pos", "positive definite"):
+_STRUCTURES = {
+    "gen": "gen",
+    "general": "gen",
+    "sym": "sym",
+    "symmetric": "sym",
+    "her": "her",
+    "hermitian": "her",
+    "pos": "pos",
+    "positive definite": "pos",
+    "lower triangular": "lower triangular",
+    "upper triangular": "upper triangular",
+    "diagonal": "diagonal",
+}
+
+
+def check_assume_a(assume_a, *allowed) -> str:
+    """The short name of a structure; `allowed`: those there are (none: all)."""
+    name = _STRUCTURES.get(assume_a) if isinstance(assume_a, str) else None
+    if name is None or (allowed and name not in allowed):
+        expected = ", ".join(repr(k) for k, v in _STRUCTURES.items() if not allowed or v in allowed)
+        raise ValueError(f"assume_a={assume_a!r} is not available; expected one of {expected}")
+    return name
+
+
+def structure_fill(assume_a: str, lower) -> str | None:
+    """What is read of a matrix of this structure, from lower=."""
+    if lower is not None and assume_a not in ("pos", "her"):
         raise ValueError(
-            f"assume_a={assume_a!r} is not available; expected 'pos' (Hermitian positive definite)"
+            f"lower={lower!r} is for assume_a='pos' and 'her', which are read from one triangle; "
+            f"got assume_a={assume_a!r}"
         )
+    return triangle(lower)
 
 
 def check_precision(precision) -> int:

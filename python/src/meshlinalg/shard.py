@@ -16,18 +16,18 @@ from __future__ import annotations
 
 import functools
 
-import jax.numpy as jnp
-
 from . import _options
 from ._cholesky import CholeskyFactor, cho_factor_planned, cho_solve, cholesky_planned
 from ._eigh import EighResult, eigh_planned, eigvalsh_planned
-from ._inv import SlogdetResult, inv_planned, slogdet_planned
+from ._inv import STRUCTURES, SlogdetResult, det_of, inv_planned, slogdet_planned
+from ._lu import LUFactor, lu_factor_planned, lu_solve
 from ._sharding import shard_plan
 from ._solve import solve_planned
 
 __all__ = [
     "CholeskyFactor",
     "EighResult",
+    "LUFactor",
     "SlogdetResult",
     "cho_factor",
     "cho_solve",
@@ -36,15 +36,17 @@ __all__ = [
     "eigh",
     "eigvalsh",
     "inv",
+    "lu_factor",
+    "lu_solve",
     "slogdet",
     "solve",
 ]
 
 
 def _common(assume_a, lower, tile_size, return_info) -> dict:
-    _options.check_assume_a(assume_a)
-    fill = _options.triangle(lower)
-    return _options.common(fill, tile_size, overwrite_a=False, return_info=return_info)
+    fill = _options.structure_fill(assume_a, lower)
+    common = _options.common(fill, tile_size, overwrite_a=False, return_info=return_info)
+    return {"assume_a": assume_a, **common}
 
 
 def solve(
@@ -52,7 +54,7 @@ def solve(
     b,
     axis_name,
     *,
-    assume_a: str = "pos",
+    assume_a: str = "gen",
     lower: bool | None = None,
     tile_size: int | None = None,
     precision=None,
@@ -63,6 +65,7 @@ def solve(
     b is (n,) or (n, k), equal on all devices, and x too; or (m,) or (m, k), this device's rows,
     and x too.
     """
+    assume_a = _options.check_assume_a(assume_a)
     common = _common(assume_a, lower, tile_size, return_info)
     a, plan = shard_plan(a, axis_name, precision)
     return solve_planned(a, b, plan, overwrite_b=False, **common)
@@ -72,13 +75,14 @@ def inv(
     a,
     axis_name,
     *,
-    assume_a: str = "pos",
+    assume_a: str = "gen",
     lower: bool | None = None,
     tile_size: int | None = None,
     precision=None,
     return_info: bool = False,
 ):
     """This device's rows of the inverse."""
+    assume_a = _options.check_assume_a(assume_a, *STRUCTURES)
     common = _common(assume_a, lower, tile_size, return_info)
     a, plan = shard_plan(a, axis_name, precision)
     return inv_planned(a, plan, **common)
@@ -88,22 +92,23 @@ def slogdet(
     a,
     axis_name,
     *,
-    assume_a: str = "pos",
+    assume_a: str = "gen",
     lower: bool | None = None,
     tile_size: int | None = None,
     precision=None,
     return_info: bool = False,
 ):
     """Sign and logarithm of the determinant, equal on all devices."""
+    assume_a = _options.check_assume_a(assume_a, *STRUCTURES)
     common = _common(assume_a, lower, tile_size, return_info)
     a, plan = shard_plan(a, axis_name, precision)
     return slogdet_planned(a, plan, **common)
 
 
-def det(a, axis_name, *, return_info: bool = False, **options):
+def det(a, axis_name, *, assume_a: str = "gen", return_info: bool = False, **options):
     """Determinant, equal on all devices. Takes the options of `slogdet`."""
-    result, info = slogdet(a, axis_name, return_info=True, **options)
-    value = jnp.exp(result.logabsdet)
+    result, info = slogdet(a, axis_name, assume_a=assume_a, return_info=True, **options)
+    value = det_of(result, _options.check_assume_a(assume_a, *STRUCTURES))
     return (value, info) if _options.check_bool(return_info, "return_info") else value
 
 
@@ -114,6 +119,13 @@ def cho_factor(
     common = _options.common(_options.triangle(lower), tile_size, overwrite_a=False)
     a, plan = shard_plan(a, axis_name, precision)
     return cho_factor_planned(a, plan, **common)
+
+
+def lu_factor(a, axis_name, *, tile_size: int | None = None, precision=None) -> LUFactor:
+    """A factor for use inside this shard_map: its methods take and return local shards."""
+    common = _options.common(None, tile_size, overwrite_a=False)
+    a, plan = shard_plan(a, axis_name, precision)
+    return lu_factor_planned(a, plan, **common)
 
 
 def cholesky(

@@ -5,7 +5,11 @@
 
 static const cudaDataType type_of[] = {CUDA_R_32F, CUDA_R_64F, CUDA_C_32F, CUDA_C_64F};
 
-/* work: pivots of cuSOLVER (n int64), then what the list is made of (3 n int32). */
+/* work: pivots of cuSOLVER (n int64), then what the list is made of (3 n int32).
+ *
+ * cuSOLVER's getrf drops NaN: the factor of a matrix with a NaN is finite, as if another number
+ * had been there (seen on H100, CUDA 13.0, all types). So it is looked for first, and such a
+ * panel becomes NaN. */
 mla_status_t mlai_cuda_getrf_panel(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
                                    int64_t m, int64_t n, void *a, int64_t lda, int64_t first,
                                    int32_t *list, int32_t *state, void *work)
@@ -20,6 +24,8 @@ mla_status_t mlai_cuda_getrf_panel(mlai_backend_t *be, mlai_stream_t st, mla_dty
     cudaDataType type = type_of[dt];
     size_t bytes = 0, host_bytes = 0;
     void *scratch = NULL;
+    double *norm = (double *)work + 3 * n;
+    MLAI_TRY(mlai_cuda_norm_max(be, st, dt, m, n, a, lda, norm));
     MLAI_TRY(MLAI_CUDA_SOLVER(c, cusolverDnXgetrf_bufferSize, h, c->params, m, n, type, a, lda,
                               type, &bytes, &host_bytes));
     MLAI_TRY(mlai_cuda_host_work(c, st, host_bytes));
@@ -33,9 +39,12 @@ mla_status_t mlai_cuda_getrf_panel(mlai_backend_t *be, mlai_stream_t st, mla_dty
                                    .ipiv = work,
                                    .pivot = (int32_t *)work + 2 * n,
                                    .list = list,
+                                   .norm = norm, // behind the 20 n bytes of the others
+                                   .nan = status,
                                    .state = state};
     mlai_grid_t one = {.x = 1, .tx = MLAI_DIAG_THREADS};
-    return mlai_cuda_launch(c, st, MLAI_K_pivot_list + (int)dt, one, &args);
+    MLAI_TRY(mlai_cuda_launch(c, st, MLAI_K_pivot_list + (int)dt, one, &args));
+    return mlai_cuda_fill_nan(c, st, dt, MLAI_FULL, status, m, n, a, lda);
 }
 
 /* In groups of columns, which bound the scratch. */

@@ -159,13 +159,15 @@ typedef struct mlai_geqrt_args {
     int32_t second, unused; /* of geqrt_gram */
 } mlai_geqrt_args_t;
 /* pivot_list: the list of the interchanges of row j with row ipiv[j] - 1, j < n, as getrf_panel
- * of backend.h, and its state; a is the factored panel. pivot: scratch, 3 n. One block of
+ * of backend.h, and its state; a is the factored panel. *nan := whether *norm, of the panel
+ * before, is NaN: then its first pivot is a bad one. pivot: scratch, 3 n. One block of
  * MLAI_DIAG_THREADS. */
 typedef struct mlai_pivot_list_args {
     int64_t lda, first;
     const void *a;
     const int64_t *ipiv;
-    int32_t *pivot, *list, *state;
+    const double *norm;
+    int32_t *pivot, *list, *state, *nan;
     int32_t n, unused;
 } mlai_pivot_list_args_t;
 

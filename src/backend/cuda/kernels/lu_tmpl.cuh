@@ -24,6 +24,8 @@ extern "C" __global__ void KERNEL(pivot_list)(const mlai_pivot_list_args_t a)
     }
     __syncthreads();
     if (t == 0) {
+        *a.nan = isnan(*a.norm);
+        if (*a.nan) first[0] = 0;
         if (first[0] < n && a.state[0] == 0) a.state[0] = (int32_t)(a.first + first[0] + 1);
         a.state[1] += swaps[0];
     }
