@@ -197,6 +197,46 @@ MLAI_DEVICE void NAME(back_store)(const NAME(back_columns_t) * z, int64_t row, c
     }
 }
 
+MLAI_DEVICE NAME(back_columns_t) NAME(back_my_columns)(const mlai_chase_back_args_t *a)
+{
+    const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
+    const int64_t c0 = ((int64_t)blockIdx.x * (blockDim.x / 32) + warp) * 16 + lane / 4;
+    NAME(back_columns_t)
+    z = {.column = {(T *)a->z, (T *)a->z}, .there = {false, false}, .n = a->n};
+    for (int e = 0; e < 2; e++) {
+        z.there[e] = c0 + 8 * e < a->cols;
+        if (z.there[e]) z.column[e] += (c0 + 8 * e) * a->ldz + 2 * (lane % 4);
+    }
+    return z;
+}
+
+/* The window's first tiles, from row `row` on. */
+MLAI_DEVICE void NAME(back_open)(const NAME(back_columns_t) * z, int64_t row, const int tiles,
+                                 double w[][NAME(back_tiles)][4])
+{
+#pragma unroll
+    for (int i = 0; i < tiles; i++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            T *at, value;
+            t_set(&value, (R)0);
+            if (NAME(back_element)(z, row + 8 * i, e, &at)) value = *at;
+            w[0][i][e] = (double)t_real(value);
+            if (NAME(back_planes) == 2) w[NAME(back_planes) - 1][i][e] = (double)t_imag(value);
+        }
+}
+
+/* Tiles from row `row` on to the lane's slots. */
+MLAI_DEVICE void NAME(back_fetch)(const NAME(back_columns_t) * z, int64_t row, const int tiles,
+                                  T *stage)
+{
+    for (int i = 0; i < tiles * 4; i++) {
+        T *at;
+        const bool there = NAME(back_element)(z, row + i / 4 * 8, i % 4, &at);
+        chase_fetch(stage + i * 32, at, there);
+    }
+}
+
 /* The pass's first step is row a->first; kd, ng are constants where this is expanded. */
 MLAI_DEVICE void NAME(chase_back)(const mlai_chase_back_args_t *a, const int kd, const int ng)
 {
@@ -205,32 +245,13 @@ MLAI_DEVICE void NAME(chase_back)(const mlai_chase_back_args_t *a, const int kd,
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     double *const shared = (double *)chase_shared(); // two steps' diamonds, then kd rows to come
     T *const stage = (T *)(shared + 2 * step) + warp * fresh * 128 + lane;
-    const int64_t c0 = ((int64_t)blockIdx.x * (blockDim.x / 32) + warp) * 16 + lane / 4;
-    NAME(back_columns_t)
-    z = {.column = {(T *)a->z, (T *)a->z}, .there = {false, false}, .n = a->n};
-    for (int e = 0; e < 2; e++) {
-        z.there[e] = c0 + 8 * e < a->cols;
-        if (z.there[e]) z.column[e] += (c0 + 8 * e) * a->ldz + 2 * (lane % 4);
-    }
+    const NAME(back_columns_t) z = NAME(back_my_columns)(a);
     double w[PLANES][NAME(back_tiles)][4];
-    T *at;
     const double *next = a->vw;
     for (int e = (int)threadIdx.x; e < step / 2; e += (int)blockDim.x)
         chase_fetch16(shared + 2 * e, next + 2 * e);
-#pragma unroll
-    for (int i = 0; i < ng; i++)
-#pragma unroll
-        for (int e = 0; e < 4; e++) {
-            T value;
-            t_set(&value, (R)0);
-            if (NAME(back_element)(&z, a->first + 8 * i, e, &at)) value = *at;
-            w[0][i][e] = (double)t_real(value);
-            w[PLANES - 1][i][e] = PLANES == 2 ? (double)t_imag(value) : w[0][i][e];
-        }
-    for (int i = 0; i < fresh * 4; i++) {
-        bool there = NAME(back_element)(&z, a->first + 8 * (ng + i / 4), i % 4, &at);
-        chase_fetch(stage + i * 32, at, there);
-    }
+    NAME(back_open)(&z, a->first, ng, w);
+    NAME(back_fetch)(&z, a->first + 8 * ng, fresh, stage);
     for (int64_t k = 0; k < a->steps; k++) {
         const int64_t row = a->first + k * kd;
         chase_arrived();
@@ -251,10 +272,7 @@ MLAI_DEVICE void NAME(chase_back)(const mlai_chase_back_args_t *a, const int kd,
             NAME(back_diamond)(tiles, j, w, vt, vt + PLANES * tiles * 32);
             if (j < ng - 1 || k + 1 == a->steps) continue;
             // The products have read every slot of the stage.
-            for (int i = 0; i < fresh * 4; i++) {
-                bool there = NAME(back_element)(&z, row + kd + 8 * (ng + i / 4), i % 4, &at);
-                chase_fetch(stage + i * 32, at, there);
-            }
+            NAME(back_fetch)(&z, row + kd + 8 * ng, fresh, stage);
         }
 #pragma unroll
         for (int i = 0; i < fresh; i++)

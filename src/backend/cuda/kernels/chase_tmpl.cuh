@@ -155,68 +155,48 @@ MLAI_DEVICE void NAME(chase_deposit)(const int kd, const NAME(chase_place_t) * p
     }
 }
 
-/* From the first barrier to the second: the reflector, left in p->v and f->x, and its *tau; D
- * into f->d and sums of D v over the warp's columns; B := H^H B H_before goes out. */
-MLAI_DEVICE void NAME(chase_reflect)(const mlai_chase_args_t *a, const int kd,
-                                     const NAME(chase_place_t) * p, const NAME(chase_sweep_t) * s,
-                                     int32_t k, NAME(chase_part_t) * f, T *tau)
+/* What has come by mail to its place; B := B H of the hop before, and its first column in x. */
+MLAI_DEVICE void NAME(chase_right)(const int kd, const NAME(chase_place_t) * p, int32_t k,
+                                   bool mailed, T tau, NAME(chase_part_t) * f)
 {
-    const int rows = kd / 32, warps = kd / 8, ld = kd + 1;
+    const int rows = kd / 32, warps = kd / 8;
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32, c0 = warp * 8;
-    const int64_t first = s->q + (int64_t)k * kd, step = a->t.ldab - 1;
-    const int m = (int)mlai_least(kd, a->t.n - first);
-    T *const bp = (T *)a->t.ab + first * a->t.ldab - (k == 0 ? step : kd * step);
-    const bool mailed = NAME(chase_mailed)(s, k);
-    T zero, one, z[8];
-    t_set(&zero, (R)0);
+    T one;
     t_set(&one, (R)1);
     if (mailed && k == 0 && lane == 31) f->x[rows - 1] = *p->late;
     if (mailed && k > 0 && lane == 31 && warp == warps - 1) f->b[rows - 1][7] = *p->late;
 #pragma unroll
     for (int q = 0; q < rows && k > 0; q++) {
         const int r = lane + 32 * q;
-        T sum = zero;
+        T sum;
+        t_set(&sum, (R)0);
 #pragma unroll
         for (int w = 0; w < warps; w++) sum = t_add(sum, p->bsum[w * kd + r]);
         if (mailed && r == kd - 1) sum = t_mul(*p->late, p->v[r]); // the row's only element
-        sum = t_mul(*tau, sum);
+        sum = t_mul(tau, sum);
         f->x[q] = t_sub_mul(f->x[q], sum, one); // v_0 = 1
 #pragma unroll
         for (int i = 0; i < 8; i++) f->b[q][i] = t_sub_mul(f->b[q][i], sum, t_conj(p->v[c0 + i]));
     }
-    __syncwarp(); // p->v has been read
-    R beta;
-    *tau = NAME(chase_reflector)(kd, f->x, &beta);
-#pragma unroll
-    for (int q = 0; q < rows; q++) p->v[lane + 32 * q] = f->x[q];
-    __syncwarp();
-#pragma unroll
-    for (int q = 0; q < rows; q++) {
-        const int r = lane + 32 * q;
-        T sum = zero;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            f->d[q][i] = p->d[(c0 + i) * ld + r];
-            sum = t_add_mul(sum, f->d[q][i], p->v[c0 + i]);
-        }
-        p->dsum[warp * kd + r] = sum;
-    }
-    if (k == 0) {
-#pragma unroll
-        for (int q = 0; q < rows && warp == 0; q++) {
-            const int r = lane + 32 * q;
-            t_set(&z[0], r == 0 ? beta : (R)0);
-            if (r < m) __stcg(bp + r, z[0]);
-        }
-        return;
-    }
+}
+
+/* B := H^H B goes out: its first row by mail, its first column as (beta, 0 ...). */
+MLAI_DEVICE void NAME(chase_left)(const mlai_chase_args_t *a, const int kd,
+                                  const NAME(chase_place_t) * p, const NAME(chase_sweep_t) * s,
+                                  int32_t k, T tau, R beta, const NAME(chase_part_t) * f)
+{
+    const int rows = kd / 32, lane = (int)threadIdx.x % 32, c0 = (int)threadIdx.x / 32 * 8;
+    const int64_t first = s->q + (int64_t)k * kd, step = a->t.ldab - 1;
+    const int m = (int)mlai_least(kd, a->t.n - first);
+    T *const bp = (T *)a->t.ab + first * a->t.ldab - kd * step;
+    T z[8];
 #pragma unroll
     for (int i = 0; i < 8; i++) {
-        z[i] = zero;
+        t_set(&z[i], (R)0);
 #pragma unroll
         for (int q = 0; q < rows; q++) z[i] = t_add_mul(z[i], t_conj(f->x[q]), f->b[q][i]);
     }
-    T mine = t_mul(t_conj(*tau), NAME(chase_column_sums)(z));
+    T mine = t_mul(t_conj(tau), NAME(chase_column_sums)(z));
     if (lane < 8) p->z[lane] = mine;
     __syncwarp();
 #pragma unroll
@@ -232,6 +212,50 @@ MLAI_DEVICE void NAME(chase_reflect)(const mlai_chase_args_t *a, const int kd,
                 __stcg(bp + r + (c0 + i) * step, value);
         }
     }
+}
+
+/* The column of a sweep's first hop goes out. */
+MLAI_DEVICE void NAME(chase_head)(const mlai_chase_args_t *a, const int kd,
+                                  const NAME(chase_sweep_t) * s, R beta)
+{
+    const int m = (int)mlai_least(kd, a->t.n - s->q);
+    T *const column = (T *)a->t.ab + (s->q - 1) * a->t.ldab + 1, value;
+    const int r = (int)threadIdx.x; // the block has more threads than the column has rows
+    t_set(&value, r == 0 ? beta : (R)0);
+    if (r < m) __stcg(column + r, value);
+}
+
+/* From the first barrier to the second: the reflector, left in p->v and f->x, and its *tau; D
+ * into f->d and sums of D v over the warp's columns; B goes out. */
+MLAI_DEVICE void NAME(chase_reflect)(const mlai_chase_args_t *a, const int kd,
+                                     const NAME(chase_place_t) * p, const NAME(chase_sweep_t) * s,
+                                     int32_t k, NAME(chase_part_t) * f, T *tau)
+{
+    const int rows = kd / 32, warp = (int)threadIdx.x / 32, c0 = warp * 8, ld = kd + 1;
+    const int lane = (int)threadIdx.x % 32;
+    R beta;
+    NAME(chase_right)(kd, p, k, NAME(chase_mailed)(s, k), *tau, f);
+    __syncwarp(); // p->v has been read
+    *tau = NAME(chase_reflector)(kd, f->x, &beta);
+#pragma unroll
+    for (int q = 0; q < rows; q++) p->v[lane + 32 * q] = f->x[q];
+    __syncwarp();
+#pragma unroll
+    for (int q = 0; q < rows; q++) {
+        const int r = lane + 32 * q;
+        T sum;
+        t_set(&sum, (R)0);
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            f->d[q][i] = p->d[(c0 + i) * ld + r];
+            sum = t_add_mul(sum, f->d[q][i], p->v[c0 + i]);
+        }
+        p->dsum[warp * kd + r] = sum;
+    }
+    if (k > 0)
+        NAME(chase_left)(a, kd, p, s, k, *tau, beta, f);
+    else
+        NAME(chase_head)(a, kd, s, beta);
 }
 
 /* After the second barrier: D := H^H D H goes out. */
