@@ -87,8 +87,6 @@ static mla_status_t run(const job_t *j)
                   j->a, j->ld, j->b, mlai_max(1, j->m));
     if (!strcmp(j->name, "trtri_tile"))
         return BE(trtri_tile, st, j->dt, j->n, j->a, j->ld, j->b, j->ld);
-    if (!strcmp(j->name, "potrf_rows"))
-        return BE(potrf_rows, st, j->dt, j->m, j->n, j->a, j->ld, j->b, j->m, j->c, j->m);
     MLAI_TRY(BE(lacpy, st, j->dt, MLAI_FULL, j->n, j->n, j->a, j->ld, j->b, j->ld));
     return BE(potrf_tile, st, j->dt, j->n, j->b, j->ld, 0, j->info);
 }
@@ -195,10 +193,6 @@ static void triangles(job_t j, int64_t most, double unit)
         j.name = "potrf_tile";
         measure(&j, 0, unit / 6 * (double)n * (double)n * (double)n);
     }
-    j.name = "potrf_rows";
-    for (j.n = 128; j.n <= mlai_min(most, 1024); j.n *= 2)
-        for (j.m = 1024; j.m <= most; j.m *= 2)
-            measure(&j, 0, 0.5 * unit * (double)j.m * (double)j.n * (double)j.n);
 }
 
 /* Diagonal n, the rest between -1 and 1: positive definite, and a triangle that inverts well. */
@@ -232,7 +226,7 @@ static void bench(mla_dtype_t dt, int64_t n)
     size_t bytes = mlai_size_mat(n + 1, n + 1, mlai_sizeof(dt));
     must(BE(alloc, bytes, (void **)&j.a));
     must(BE(alloc, bytes, (void **)&j.b));
-    must(BE(alloc, mlai_size_mat(n, 1024, mlai_sizeof(dt)), (void **)&j.c));
+    must(BE(alloc, mlai_size_mat(n, 512, mlai_sizeof(dt)), (void **)&j.c));
     must(BE(alloc, 256, (void **)&j.info));
     must(BE(alloc, 256, (void **)&j.acc));
     must(BE(zero, st, j.info, sizeof *j.info));

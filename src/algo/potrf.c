@@ -7,9 +7,8 @@
  *     o       B[k,k] = L11 L11^H;  L21 = B[>k,k] L11^-H;  W = L21, broadcast
  *     all     B[>=j, j] -= W[>=j] W[j]^H  for own tile columns j > k
  *
- * The owner of k+1 brings column k+1 up to date first, its tile before the rows below, so that
- * the tile is factored beside them; it finishes the column on the panel stream and broadcasts it
- * while the rest of update k runs. W is double buffered: buffer k mod 2 may be
+ * The owner of k+1 brings column k+1 up to date first, factors it on the panel stream and
+ * broadcasts it while the rest of update k runs. W is double buffered: buffer k mod 2 may be
  * filled again when update k-2 is over here (events) and everyone has read it (reuse).
  * `info` travels with the panel, so that the first failing tile is the one that all ranks
  * report; what follows a failed tile is NaN by itself.
@@ -23,15 +22,7 @@
  * Look-ahead as in ScaLAPACK-type codes (Strazdins 1998); LAPACK potrf with uplo = 'L'. */
 #include "algo/algo.h"
 
-enum {
-    EV_W = 0,
-    EV_READY = 1,
-    EV_PANEL = 2,
-    EV_DONE = 3,
-    EV_ROWS = 5,
-    EV_FORK = 6,
-    EV_JOIN = 7
-}; /* EV_W: also EV_W + 4 */
+enum { EV_W = 0, EV_READY = 1, EV_PANEL = 2, EV_DONE = 3 }; /* EV_W: also EV_W + 4 */
 
 /* W[b]: panel of at most n x nb, then its info, in the window. */
 typedef struct panel {
@@ -53,7 +44,7 @@ typedef struct potrf {
     int terms;    /* of a product of pieces; 0: plain products */
     void *pieces; /* of the panel that main updates with */
     panel_t w[2];
-    mlai_stream_t main, side, comm, beside;
+    mlai_stream_t main, side, comm;
 } potrf_t;
 
 static int64_t panel_ld(int64_t m)
@@ -93,58 +84,51 @@ static int64_t next_tile(const mlai_dist_t *d, int64_t k)
     return k;
 }
 
-/* B[i, j] -= W[i] W[j]^H for own tile j and the rows [first, end) of it. */
-static mla_status_t update(potrf_t *f, mlai_stream_t st, const panel_t *w, int64_t j,
-                           int64_t first, int64_t end)
+/* B[>=j, j] -= W[>=j] W[j]^H for own tile j. */
+static mla_status_t update(potrf_t *f, const panel_t *w, int64_t j)
 {
     const mlai_dist_t *d = f->d;
-    int64_t above = f->n - w->m, k = mlai_dist_width(d, w->tile), width = mlai_dist_width(d, j);
-    int64_t i = first - above, row = mlai_dist_off(d, j) - above; // W begins below `above`
-    void *bj = mlai_at(f->a, f->dt, f->ld, first, mlai_dist_local(d, j));
+    int64_t width = mlai_dist_width(d, j);
+    if (width == 0) return MLA_OK;
+    int64_t row = mlai_dist_off(d, j), from = row - (f->n - w->m),
+            k = mlai_dist_width(d, w->tile);
+    void *bj = mlai_at(f->a, f->dt, f->ld, row, mlai_dist_local(d, j));
     if (f->terms)
-        return MLAI_BE(f->x, gemm_split, st, f->dt, f->terms, w->m, k, f->pieces, i, end - first,
-                       row, width, bj, f->ld);
-    return MLAI_BE(f->x, gemm, st, f->dt, MLAI_N, MLAI_C, end - first, width, k, -1.0,
-                   mlai_at(w->base, f->dt, w->ld, i, 0), w->ld,
-                   mlai_at(w->base, f->dt, w->ld, row, 0), w->ld, 1.0, bj, f->ld);
+        return MLAI_BE(f->x, gemm_split, f->main, f->dt, f->terms, w->m, k, f->pieces, from,
+                       f->n - row, from, width, bj, f->ld);
+    const void *wj = mlai_at(w->base, f->dt, w->ld, from, 0);
+    return MLAI_BE(f->x, gemm, f->main, f->dt, MLAI_N, MLAI_C, f->n - row, width, k, -1.0, wj,
+                   w->ld, wj, w->ld, 1.0, bj, f->ld);
 }
 
-/* The rest of update k: own tiles after k but `done`. One product's last multiprocessors are not
- * all busy, so that products go to two streams in turn. */
+/* The rest of update k: own tiles after k but `done`. */
 static mla_status_t update_rest(potrf_t *f, const panel_t *w, int64_t done)
 {
     const mlai_dist_t *d = f->d;
-    int p = f->x->comm->rank, turn = 0;
-    MLAI_TRY(mlai_after(f->x, f->beside, f->main, EV_FORK));
+    int p = f->x->comm->rank;
     for (int64_t s = mlai_dist_first_slot(d, p, w->tile + 1); s < d->slots; s++) {
         int64_t j = mlai_dist_tile(d, p, s);
-        if (j == done) continue;
-        mlai_stream_t st = turn++ % 2 ? f->beside : f->main;
-        MLAI_TRY(update(f, st, w, j, mlai_dist_off(d, j), f->n));
+        if (j != done) MLAI_TRY(update(f, w, j));
     }
-    return mlai_after(f->x, f->main, f->beside, EV_JOIN);
+    return MLA_OK;
 }
 
-/* Owner of k: brings column k up to date with panel `last` (NULL: it is), factors it on the panel
- * stream and fills w. */
-static mla_status_t factor_panel(potrf_t *f, const panel_t *last, panel_t *w, int64_t k)
+/* Owner of k, panel stream: factors tile column k and fills w. */
+static mla_status_t factor_panel(potrf_t *f, panel_t *w, int64_t k)
 {
     mla_context_t *x = f->x;
-    int64_t width = mlai_dist_width(f->d, k), row = mlai_dist_off(f->d, k), below = row + width;
+    int64_t width = mlai_dist_width(f->d, k), row = mlai_dist_off(f->d, k);
     int64_t jl = mlai_dist_local(f->d, k);
     void *a11 = mlai_at(f->a, f->dt, f->ld, row, jl);
-    void *a21 = mlai_at(f->a, f->dt, f->ld, below, jl);
-    if (last) MLAI_TRY(update(f, f->main, last, k, row, below));
-    MLAI_TRY(mlai_after(x, f->side, f->main, EV_READY));
-    MLAI_TRY(mlai_after(x, f->side, f->comm, EV_DONE)); // info of the last panel
+    void *a21 = mlai_at(f->a, f->dt, f->ld, row + width, jl);
     MLAI_TRY(MLAI_BE(x, potrf_tile, f->side, f->dt, width, a11, f->ld,
                      x->comm->rank * f->d->lc + jl, f->info));
-    if (last) MLAI_TRY(update(f, f->main, last, k, below, f->n));
-    MLAI_TRY(mlai_after(x, f->side, f->main, EV_ROWS));
+    MLAI_TRY(MLAI_BE(x, trsm, f->side, f->dt, MLAI_RIGHT, MLAI_LOWER, MLAI_C, MLAI_NONUNIT, w->m,
+                     width, 1.0, a11, f->ld, a21, f->ld));
     // Everyone has read what this buffer held before.
     MLAI_TRY(MLAI_COMM(x, reuse, f->side, w->seq));
-    MLAI_TRY(MLAI_BE(x, potrf_rows, f->side, f->dt, w->m, width, a11, f->ld, a21, f->ld, w->base,
-                     w->ld));
+    MLAI_TRY(
+        MLAI_BE(x, lacpy, f->side, f->dt, MLAI_FULL, w->m, width, a21, f->ld, w->base, w->ld));
     return MLAI_BE(x, copy, f->side, w->base + w->tail, f->info, sizeof *f->info);
 }
 
@@ -162,17 +146,20 @@ static mla_status_t broadcast_panel(potrf_t *f, panel_t *w, int64_t k)
     return MLA_OK;
 }
 
-/* Panel `next` to w on all ranks. The owner brings it up to date with panel `last` first; for the
- * others, main has finished with what w held. */
-static mla_status_t panel_step(potrf_t *f, const panel_t *last, panel_t *w, int64_t next,
-                               bool own)
+/* Update k has brought column `next` up to date on main (owner), or main has finished with the
+ * buffer's last panel (others): factor and broadcast it. */
+static mla_status_t panel_step(potrf_t *f, panel_t *w, int64_t next, bool own)
 {
     w->tile = next;
     w->m = f->n - mlai_dist_off(f->d, next) - mlai_dist_width(f->d, next);
     w->ld = panel_ld(w->m);
     w->tail =
         mlai_size_align(mlai_size_mat(w->ld, mlai_dist_width(f->d, next), mlai_sizeof(f->dt)));
-    if (own) MLAI_TRY(factor_panel(f, last, w, next));
+    if (own) {
+        MLAI_TRY(mlai_after(f->x, f->side, f->main, EV_READY));
+        MLAI_TRY(mlai_after(f->x, f->side, f->comm, EV_DONE)); // info of the last panel
+        MLAI_TRY(factor_panel(f, w, next));
+    }
     return broadcast_panel(f, w, next);
 }
 
@@ -183,7 +170,7 @@ static mla_status_t potrf_loop(potrf_t *f)
     int p = x->comm->rank, b = 0;
     if (k < tiles) {
         MLAI_TRY(mlai_after(x, f->comm, f->main, EV_READY));
-        MLAI_TRY(panel_step(f, NULL, &f->w[b], k, mlai_dist_owner(f->d, k) == p));
+        MLAI_TRY(panel_step(f, &f->w[b], k, mlai_dist_owner(f->d, k) == p));
     }
     while (k < tiles) {
         panel_t *w = &f->w[b], *wnext = &f->w[1 - b];
@@ -195,9 +182,12 @@ static mla_status_t potrf_loop(potrf_t *f)
         if (f->terms)
             MLAI_TRY(MLAI_BE(x, split, f->main, f->dt, f->terms, w->m, mlai_dist_width(f->d, k),
                              w->base, w->ld, f->pieces));
-        if (own) MLAI_TRY(panel_step(f, w, wnext, next, true));
+        if (own) {
+            MLAI_TRY(update(f, w, next));
+            MLAI_TRY(panel_step(f, wnext, next, true));
+        }
         MLAI_TRY(update_rest(f, w, own ? next : -1));
-        if (!own && next < tiles) MLAI_TRY(panel_step(f, w, wnext, next, false));
+        if (!own && next < tiles) MLAI_TRY(panel_step(f, wnext, next, false));
         k = next;
         b = 1 - b;
     }
@@ -263,8 +253,7 @@ mla_status_t mlai_potrf(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                  .pieces = work,
                  .main = mlai_stream(x, MLAI_STREAM_MAIN),
                  .side = mlai_stream(x, MLAI_STREAM_PANEL),
-                 .comm = mlai_stream(x, MLAI_STREAM_COMM),
-                 .beside = mlai_stream(x, MLAI_STREAM_UPDATE)};
+                 .comm = mlai_stream(x, MLAI_STREAM_COMM)};
     size_t each = panel_bytes(desc, d) + 256;
     for (int b = 0; b < 2; b++) {
         f.w[b].off = (size_t)b * each;

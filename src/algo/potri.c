@@ -20,8 +20,7 @@
  * the mirror image; scratch n nb and window 2 n nb words. */
 #include "algo/algo.h"
 
-enum { EV_W = 0, EV_READY = 1, EV_PANEL = 2, EV_DONE = 3, EV_FORK = 6, EV_JOIN = 7 };
-/* EV_W: also EV_W + 4 */
+enum { EV_W = 0, EV_READY = 1, EV_PANEL = 2, EV_DONE = 3 }; /* EV_W: also EV_W + 4 */
 
 /* A half of the window: a column of Y, or the parts of a row. */
 typedef struct half {
@@ -40,7 +39,7 @@ typedef struct potri {
     char *a;
     char *work; /* G, then R^H: n x nb */
     half_t h[2];
-    mlai_stream_t main, side, comm, beside;
+    mlai_stream_t main, side, comm;
 } potri_t;
 
 static int64_t column_ld(int64_t rows)
@@ -204,7 +203,6 @@ static mla_status_t transpose_part(potri_t *f, const half_t *h, int64_t k, int q
     return MLA_OK;
 }
 
-/* Products go to two streams in turn, as in potrf.c. */
 static mla_status_t add_row(potri_t *f, const half_t *h, int64_t k)
 {
     mla_context_t *x = f->x;
@@ -213,23 +211,19 @@ static mla_status_t add_row(potri_t *f, const half_t *h, int64_t k)
     int64_t w = mlai_dist_width(d, k), row = mlai_dist_off(d, k), cols = before(d, p, k);
     const char *r = h->base + (size_t)p * h->part;
     for (int q = 0; q < d->nranks; q++) MLAI_TRY(transpose_part(f, h, k, q));
-    MLAI_TRY(mlai_after(x, f->beside, f->main, EV_FORK));
     for (int64_t s = 0; s * d->nb < cols; s++) {
         int64_t j = mlai_dist_tile(d, p, s), jl = s * d->nb, rj = mlai_dist_off(d, j);
-        mlai_stream_t st = s % 2 ? f->beside : f->main;
-        MLAI_TRY(MLAI_BE(x, gemm, st, f->dt, MLAI_N, MLAI_N, row - rj, mlai_dist_width(d, j), w,
-                         1.0, mlai_at(f->work, f->dt, f->n, rj, 0), f->n,
+        MLAI_TRY(MLAI_BE(x, gemm, f->main, f->dt, MLAI_N, MLAI_N, row - rj, mlai_dist_width(d, j),
+                         w, 1.0, mlai_at(f->work, f->dt, f->n, rj, 0), f->n,
                          mlai_at(r, f->dt, w, 0, jl), w, 1.0, mlai_at(f->a, f->dt, f->ld, rj, jl),
                          f->ld));
     }
     MLAI_TRY(MLAI_BE(x, gemm, f->main, f->dt, MLAI_N, MLAI_N, w, cols, w, 1.0,
                      mlai_at(f->work, f->dt, f->n, row, 0), f->n, r, w, 0.0,
                      mlai_at(f->a, f->dt, f->ld, row, 0), f->ld));
-    if (mlai_dist_owner(d, k) == p)
-        MLAI_TRY(MLAI_BE(x, herk, f->main, f->dt, MLAI_C, w, w, 1.0,
-                         mlai_at(r, f->dt, w, 0, cols), w, 0.0,
-                         mlai_at(f->a, f->dt, f->ld, row, cols), f->ld));
-    return mlai_after(x, f->main, f->beside, EV_JOIN);
+    if (mlai_dist_owner(d, k) != p) return MLA_OK;
+    return MLAI_BE(x, herk, f->main, f->dt, MLAI_C, w, w, 1.0, mlai_at(r, f->dt, w, 0, cols), w,
+                   0.0, mlai_at(f->a, f->dt, f->ld, row, cols), f->ld);
 }
 
 static mla_status_t multiply(potri_t *f)
@@ -270,8 +264,7 @@ mla_status_t mlai_potri(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
                  .work = work,
                  .main = mlai_stream(x, MLAI_STREAM_MAIN),
                  .side = mlai_stream(x, MLAI_STREAM_PANEL),
-                 .comm = mlai_stream(x, MLAI_STREAM_COMM),
-                 .beside = mlai_stream(x, MLAI_STREAM_UPDATE)};
+                 .comm = mlai_stream(x, MLAI_STREAM_COMM)};
     for (int b = 0; b < 2; b++) {
         f.h[b].off = (size_t)b * half_bytes(desc, d);
         f.h[b].base = (char *)base + f.h[b].off;

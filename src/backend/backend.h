@@ -187,15 +187,10 @@ typedef struct mlai_backend_ops {
 
     /* -- tiles (n at most a tile width) */
     /* a := its lower Cholesky factor; the strict upper triangle is not referenced. On failure
-     * at local column j (0-based) *info := first + j + 1 if *info is 0, and columns j and later
-     * of the lower triangle become NaN. info is in device memory. */
+     * at local column j (0-based) *info := first + j + 1 if *info is 0, and the lower triangle
+     * becomes NaN. info is in device memory. */
     mla_status_t (*potrf_tile)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
                                void *a, int64_t lda, int64_t first, int32_t *info);
-    /* The rows of a panel of Cholesky: b (m x n) := b l^-H, l the n x n factor of its tile, and
-     * w := b. */
-    mla_status_t (*potrf_rows)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
-                               int64_t n, const void *l, int64_t ldl, void *b, int64_t ldb,
-                               void *w, int64_t ldw);
     /* b := inverse of the lower triangle of a (n x n), its strict upper triangle := 0; a and b do
      * not overlap. A zero or NaN on the diagonal gives Inf or NaN. */
     mla_status_t (*trtri_tile)(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
@@ -331,9 +326,8 @@ typedef struct mlai_backend_ops {
 enum {
     MLAI_STREAM_MAIN = 0,  /* the caller's: everything has joined it when a routine returns */
     MLAI_STREAM_PANEL = 1, /* high priority */
-    MLAI_STREAM_UPDATE = 2, /* beside the caller's: products that do not fill the device alone */
-    MLAI_STREAM_COMM = 3,
-    MLAI_STREAMS = 4,
+    MLAI_STREAM_COMM = 2,
+    MLAI_STREAMS = 3,
     MLAI_EVENTS = 8
 };
 

@@ -158,10 +158,6 @@ static mla_status_t fault_comm(const char *op, mlai_error_t *err)
        (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t n, void *a, int64_t lda,  \
         int64_t first, int32_t *info),                                                           \
        (be, st, dt, n, a, lda, first, info))                                                     \
-    XX(potrf_rows,                                                                               \
-       (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t m, int64_t n,             \
-        const void *l, int64_t ldl, void *b, int64_t ldb, void *w, int64_t ldw),                 \
-       (be, st, dt, m, n, l, ldl, b, ldb, w, ldw))                                               \
     XX(trtri_tile,                                                                               \
        (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t n, const void *a,         \
         int64_t lda, void *b, int64_t ldb),                                                      \

@@ -303,8 +303,7 @@ inline void begin_block(int number, uint64_t index, size_t shared)
 // What is __shared__ would be one variable for all of them: they have dynamic memory alone.
 inline bool mingles(const char *name)
 {
-    return !std::strncmp(name, "mlai_chase_sweeps", 17) ||
-           !std::strncmp(name, "mlai_potrf_tile", 15);
+    return !std::strncmp(name, "mlai_chase_sweeps", 17);
 }
 
 inline void launch(const char *name, void (*call)(void **), void **args, dim3 grid, dim3 block,
@@ -411,7 +410,6 @@ static inline void emu_mma(double *d, emu_fragments mine)
 #define blockDim (emu::block_dim)
 #define gridDim (emu::grid_dim)
 
-#define MLAI_EMULATED 1
 #define MLAI_DYNAMIC_SHARED(type, name) \
     type *name = (type *)(((uintptr_t)emu::block()->shared.data() + 63) & ~(uintptr_t)63)
 
@@ -425,9 +423,9 @@ static inline void __syncwarp(unsigned mask = 0xffffffffu)
 {
     emu::meet(emu::AT_WARP, mask);
 }
-template <class T> T __shfl_sync(unsigned mask, T value, int from, int width = 32)
+template <class T> T __shfl_sync(unsigned mask, T value, int from)
 {
-    return emu::exchange(mask, value, emu::lane() / width * width + from % width);
+    return emu::exchange(mask, value, from & 31);
 }
 template <class T> T __shfl_xor_sync(unsigned mask, T value, int with)
 {
@@ -469,30 +467,6 @@ static inline int __syncthreads_or(int predicate)
 
 // ---- memory and arithmetic
 
-static inline unsigned load_acquire(const unsigned *p)
-{
-    emu_yield();
-    return *p;
-}
-static inline void store_release(unsigned *p, unsigned v)
-{
-    *p = v;
-}
-// The fragments of mma.sync.m16n8k8 in double; see panel.cu.
-static inline void mma_16x8x8(double *c, const double a[4], const double b[2])
-{
-    static double piece[emu::MAX_THREADS][6];
-    int first = emu::current / 32 * 32, g = emu::lane() / 4, t = emu::lane() % 4;
-    for (int k = 0; k < 6; k++) piece[emu::current][k] = k < 4 ? a[k] : b[k - 4];
-    emu::meet(emu::AT_WARP, 0xffffffffu);
-    for (int e = 0; e < 4; e++)
-        for (int k = 0; k < 8; k++) {
-            const double *ak = piece[first + 4 * g + k % 4];
-            const double *bk = piece[first + 4 * (2 * t + e % 2) + k % 4];
-            c[e] = std::fma(ak[e / 2 + k / 4 * 2], bk[4 + k / 4], c[e]);
-        }
-    emu::meet(emu::AT_WARP, 0xffffffffu); // all have read
-}
 static inline void __threadfence()
 {
 }

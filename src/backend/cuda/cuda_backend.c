@@ -29,14 +29,9 @@ static mla_status_t alloc_on(mlai_cuda_t *c, CUstream st, size_t bytes, void **p
     MLAI_TRY(mlai_cu_check(c->cu, c->base.err, c->ordinal, "memory allocation", result));
     *ptr = (void *)(uintptr_t)p;
     return MLA_OK;
-refuse:;
-    size_t available = 0, total = 0;
-    (void)c->cu->cuMemGetInfo_v2(&available, &total); // 0 of 0 if even that fails
-    return mlai_fail(c->base.err, MLA_NOMEM,
-                     "out of memory on device %d: %zu bytes, where %zu of %zu are free%s; work "
-                     "space shrinks with the tile width (mla_workspace)",
-                     c->ordinal, bytes, available, total,
-                     c->alloc ? " outside the caller's allocator" : "");
+refuse:
+    return mlai_fail(c->base.err, MLA_NOMEM, "out of memory on device %d: %zu bytes", c->ordinal,
+                     bytes);
 }
 
 mla_status_t mlai_cuda_alloc(mlai_backend_t *be, size_t bytes, void **ptr)
@@ -204,7 +199,6 @@ static const mlai_backend_ops_t cuda_ops = {
     .gemm_split = mlai_cuda_gemm_split,
     .trsm = mlai_cuda_trsm,
     .potrf_tile = mlai_cuda_potrf_tile,
-    .potrf_rows = mlai_cuda_potrf_rows,
     .syevd = mlai_cuda_syevd,
     .trtri_tile = mlai_cuda_trtri_tile,
     .getrf_panel = mlai_cuda_getrf_panel,

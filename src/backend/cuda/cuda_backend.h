@@ -17,13 +17,8 @@
 #include "dl/cuda_dl.h"
 
 /* Streams that have handles of cuBLAS and cuSOLVER, one each, so that they share no workspace:
- * the first ones, all but MLAI_STREAM_COMM. */
-enum { MLAI_CUDA_HANDLES = 3, MLAI_CUDA_BLOCKS = 56 };
-
-/* Words of a handle: cuSOLVER's info, and the counters of potrf_tile. */
-enum { MLAI_WORD_INFO = 0, MLAI_WORD_COUNTERS = 1, MLAI_CUDA_WORDS = 32 };
-_Static_assert(MLAI_WORD_COUNTERS + 2 + MLAI_PANEL_MOST / MLAI_PANEL_BLOCK <= MLAI_CUDA_WORDS,
-               "a word for each counter");
+ * MLAI_STREAM_MAIN and MLAI_STREAM_PANEL. */
+enum { MLAI_CUDA_HANDLES = 2, MLAI_CUDA_BLOCKS = 56 };
 
 typedef struct mlai_cuda {
     mlai_backend_t base;
@@ -45,9 +40,9 @@ typedef struct mlai_cuda {
     cublasHandle_t blas_handle[MLAI_CUDA_HANDLES];
     cusolverDnHandle_t solver_handle[MLAI_CUDA_HANDLES];
     cusolverDnParams_t params;
-    CUmemoryPool pool; /* NULL: the driver has none */
-    CUdeviceptr words; /* device memory: MLAI_CUDA_WORDS int32 for each handle */
-    void *host_work;   /* cuSOLVER's, grows */
+    CUmemoryPool pool;  /* NULL: the driver has none */
+    CUdeviceptr status; /* device memory: one int32 for each handle, cuSOLVER's info */
+    void *host_work;    /* cuSOLVER's, grows */
     size_t host_bytes;
     CUfunction kernel[MLAI_KERNELS];
 
@@ -72,24 +67,17 @@ static inline CUdeviceptr mlai_cuda_ptr(const void *ptr)
     return (CUdeviceptr)(uintptr_t)ptr;
 }
 
-/* Number of the handles of a stream; work of the communication stream never needs any. */
+/* The caller's stream is the stream of the handles number 0, the panel stream of number 1; work
+ * of the communication stream never needs one. */
 static inline int mlai_cuda_which(const mlai_cuda_t *c, mlai_stream_t st)
 {
-    int which = MLAI_CUDA_HANDLES - 1;
-    while (which > MLAI_STREAM_MAIN && (CUstream)st != c->stream[which]) which--;
-    return which;
+    return (CUstream)st == c->stream[MLAI_STREAM_PANEL] ? MLAI_STREAM_PANEL : MLAI_STREAM_MAIN;
 }
 
 /* An object of device `ordinal` whose main stream is `main`, ready but for `base` and the
  * allocator; and back. */
 mla_status_t mlai_cuda_take(int ordinal, CUstream main, mlai_error_t *err, mlai_cuda_t **c);
 void mlai_cuda_give(mlai_cuda_t *c);
-
-static inline void *mlai_cuda_word(const mlai_cuda_t *c, mlai_stream_t st, int word)
-{
-    int64_t at = (int64_t)mlai_cuda_which(c, st) * MLAI_CUDA_WORDS + word;
-    return (int32_t *)(uintptr_t)c->words + at;
-}
 
 /* Device memory for one operation on `st`, to be used on `st` alone. It lasts until the next
  * operation on `st` asks; the stream's order keeps the two apart. */
@@ -128,27 +116,6 @@ mla_status_t mlai_cuda_launch(mlai_cuda_t *c, mlai_stream_t st, int kernel, mlai
  * time. Kernels loop: there are not many more blocks than the device can hold. */
 mlai_grid_t mlai_cuda_grid(const mlai_cuda_t *c, int64_t m, int64_t n, int rows);
 
-/* The kernels of panel.cu: their shared memory, whether the device has it, and a block of them
- * for 64 of `rows` rows. */
-static inline int64_t mlai_cuda_panel_shared(mla_dtype_t dt)
-{
-    return mlai_is_complex(dt) ? MLAI_PANEL_COMPLEX_SHARED((int64_t)mlai_sizeof(dt))
-                               : MLAI_PANEL_REAL_SHARED;
-}
-
-static inline bool mlai_cuda_panel_fits(const mlai_cuda_t *c, mla_dtype_t dt)
-{
-    return mlai_cuda_panel_shared(dt) <= c->shared_most;
-}
-
-static inline mlai_grid_t mlai_cuda_panel_grid(mla_dtype_t dt, int64_t rows)
-{
-    int threads = mlai_is_complex(dt) ? MLAI_PANEL_COMPLEX_THREADS : MLAI_PANEL_REAL_THREADS;
-    return (mlai_grid_t){.x = mlai_ceil_div(rows, MLAI_PANEL_BLOCK),
-                         .tx = threads,
-                         .dynamic = (unsigned)mlai_cuda_panel_shared(dt)};
-}
-
 /* ---- the table, by file ----------------------------------------------------------------------
  */
 
@@ -174,7 +141,6 @@ MLAI_CUDA_OP(gemm_split)
 /* cuda_triangle.c */
 MLAI_CUDA_OP(trsm)
 MLAI_CUDA_OP(trtri_tile)
-MLAI_CUDA_OP(potrf_rows)
 /* cuda_solver.c */
 MLAI_CUDA_OP(potrf_tile)
 MLAI_CUDA_OP(syevd)

@@ -39,16 +39,6 @@ static mla_status_t load_library(mlai_cuda_t *c, mlai_error_t *err)
     return st;
 }
 
-/* Dynamic shared memory of kernel k, if that may be more than 48 KiB, which must be asked for. */
-static int64_t shared_of(const mlai_cuda_t *c, int k)
-{
-    if (k >= MLAI_K_chase_sweeps32 && k <= MLAI_K_chase_back64 + MLA_COMPLEX128)
-        return c->shared_most;
-    if (k >= MLAI_K_potrf_tile && k <= MLAI_K_trsm_rows + MLA_COMPLEX128)
-        return mlai_cuda_panel_shared((mla_dtype_t)((k - MLAI_K_potrf_tile) % 4));
-    return 0;
-}
-
 /* Getting the function now loads its code now: a kernel loaded at its first launch could have to
  * wait for the device while another rank waits for this one. */
 mla_status_t mlai_cuda_load_kernels(mlai_cuda_t *c, mlai_error_t *err)
@@ -64,11 +54,11 @@ mla_status_t mlai_cuda_load_kernels(mlai_cuda_t *c, mlai_error_t *err)
                              "is older than compute capability 8.0, or the driver is too old",
                              c->ordinal);
         MLAI_TRY(mlai_cu_check(c->cu, err, c->ordinal, names[k], result));
-        int64_t shared = shared_of(c, k);
-        if (shared > 0 && shared <= c->shared_most) // else another way is taken
+        // All of chase.cu's shared memory is dynamic.
+        if (k >= MLAI_K_chase_sweeps32 && k <= MLAI_K_chase_back64 + MLA_COMPLEX128)
             MLAI_TRY(MLAI_CU(c->cu, err, c->ordinal, cuKernelSetAttribute,
-                             CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)shared, kernel,
-                             c->device));
+                             CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)c->shared_most,
+                             kernel, c->device));
     }
     return MLA_OK;
 }

@@ -19,8 +19,9 @@ mla_status_t mlai_cuda_getrf_panel(mlai_backend_t *be, mlai_stream_t st, mla_dty
     if (m > INT32_MAX)
         return mlai_fail(be->err, MLA_SIZE, "a panel of %lld rows is too tall", (long long)m);
     MLAI_CUDA_BEGIN(c);
-    cusolverDnHandle_t h = c->solver_handle[mlai_cuda_which(c, st)];
-    int32_t *status = mlai_cuda_word(c, st, MLAI_WORD_INFO);
+    int which = mlai_cuda_which(c, st);
+    cusolverDnHandle_t h = c->solver_handle[which];
+    int32_t *status = (int32_t *)(uintptr_t)c->status + which;
     cudaDataType type = type_of[dt];
     size_t bytes = 0, host_bytes = 0;
     void *scratch = NULL;

@@ -3,10 +3,10 @@
  * events, loaded kernels) is kept for the next context of the same device.
  *
  * Under XLA a context lives for one call, so the second call of a program makes nothing. What is
- * kept, per device and context that lived at the same time, at most MOST_IDLE of them: three
- * cuBLAS handles (cuBLAS takes about 32 MiB of device memory for each on Hopper), three of
- * cuSOLVER, three streams, nine events; and the driver's memory pool, empty or at most
- * KEPT_BYTES, where the caller gave no allocator. mla_cuda_trim gives all of it back. */
+ * kept, per device and context that lived at the same time, at most MOST_IDLE of them: two cuBLAS
+ * handles (cuBLAS takes about 32 MiB of device memory for each on Hopper), two of cuSOLVER, two
+ * streams, nine events; and the driver's memory pool, empty or at most KEPT_BYTES, where the
+ * caller gave no allocator. mla_cuda_trim gives all of it back. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void destroy(mlai_cuda_t *c)
             if (c->blas_handle[k]) (void)c->blas->cublasDestroy_v2(c->blas_handle[k]);
         }
         if (c->params) (void)c->solver->cusolverDnDestroyParams(c->params);
-        if (c->words) (void)c->cu->cuMemFree_v2(c->words);
+        if (c->status) (void)c->cu->cuMemFree_v2(c->status);
         if (c->pool) (void)c->cu->cuMemPoolDestroy(c->pool);
         for (int k = 0; k < MLAI_EVENTS; k++)
             if (c->event[k]) (void)c->cu->cuEventDestroy_v2(c->event[k]);
@@ -56,8 +56,7 @@ static mla_status_t make_streams(mlai_cuda_t *c, mlai_error_t *err)
     CU(cuCtxGetStreamPriorityRange, &least, &greatest);
     for (int k = 0; k < MLAI_STREAMS; k++)
         if (k != MLAI_STREAM_MAIN)
-            CU(cuStreamCreateWithPriority, &c->stream[k], CU_STREAM_NON_BLOCKING,
-               k == MLAI_STREAM_UPDATE ? least : greatest);
+            CU(cuStreamCreateWithPriority, &c->stream[k], CU_STREAM_NON_BLOCKING, greatest);
     for (int k = 0; k < MLAI_EVENTS; k++)
         CU(cuEventCreate, &c->event[k], CU_EVENT_DISABLE_TIMING);
     CU(cuEventCreate, &c->idle, CU_EVENT_DISABLE_TIMING);
@@ -74,10 +73,7 @@ static mla_status_t make_memory(mlai_cuda_t *c, mlai_error_t *err)
        c->device);
     c->l2_bytes = l2;
     c->shared_most = shared;
-    size_t bytes = sizeof(int32_t) * MLAI_CUDA_HANDLES * MLAI_CUDA_WORDS;
-    CU(cuMemAlloc_v2, &c->words, bytes);
-    CU(cuMemsetD8Async, c->words, 0, bytes, c->stream[MLAI_STREAM_PANEL]);
-    CU(cuStreamSynchronize, c->stream[MLAI_STREAM_PANEL]);
+    CU(cuMemAlloc_v2, &c->status, MLAI_CUDA_HANDLES * sizeof(int32_t));
     if (!pools) return MLA_OK;
     CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
                             .location = {CU_MEM_LOCATION_TYPE_DEVICE, c->ordinal}};

@@ -21,12 +21,15 @@ mla_status_t mlai_cuda_host_work(mlai_cuda_t *c, mlai_stream_t st, size_t bytes)
     return mlai_fail(c->base.err, MLA_NOMEM, "out of host memory: %zu bytes for cuSOLVER", bytes);
 }
 
-/* A tile by cuSOLVER; its lower triangle is NaN when it fails. */
-static mla_status_t factor_vendor(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt, int64_t n,
+mla_status_t mlai_cuda_potrf_tile(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
                                   void *a, int64_t lda, int64_t first, int32_t *info)
 {
-    cusolverDnHandle_t h = c->solver_handle[mlai_cuda_which(c, st)];
-    int32_t *status = mlai_cuda_word(c, st, MLAI_WORD_INFO);
+    mlai_cuda_t *c = mlai_cuda(be);
+    if (n <= 0) return MLA_OK;
+    MLAI_CUDA_BEGIN(c);
+    int which = mlai_cuda_which(c, st);
+    cusolverDnHandle_t h = c->solver_handle[which];
+    int32_t *status = (int32_t *)(uintptr_t)c->status + which;
     const cublasFillMode_t lower = CUBLAS_FILL_MODE_LOWER;
     cudaDataType type = type_of[dt];
     size_t bytes = 0, host_bytes = 0;
@@ -41,20 +44,6 @@ static mla_status_t factor_vendor(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t 
     mlai_grid_t one = {.x = 1, .tx = MLAI_DIAG_THREADS};
     MLAI_TRY(mlai_cuda_launch(c, st, MLAI_K_potrf_info + (int)dt, one, &args));
     return mlai_cuda_fill_nan(c, st, dt, MLAI_LOWER, status, n, n, a, lda);
-}
-
-mla_status_t mlai_cuda_potrf_tile(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
-                                  void *a, int64_t lda, int64_t first, int32_t *info)
-{
-    mlai_cuda_t *c = mlai_cuda(be);
-    if (n <= 0) return MLA_OK;
-    MLAI_CUDA_BEGIN(c);
-    if (n > MLAI_PANEL_MOST || !mlai_cuda_panel_fits(c, dt))
-        return factor_vendor(c, st, dt, n, a, lda, first, info);
-    mlai_potrf_tile_args_t args = {n, lda,  first,
-                                   a, info, mlai_cuda_word(c, st, MLAI_WORD_COUNTERS)};
-    return mlai_cuda_launch(c, st, MLAI_K_potrf_tile + (int)dt, mlai_cuda_panel_grid(dt, n),
-                            &args);
 }
 
 mla_status_t mlai_cuda_syevd(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, bool vectors,

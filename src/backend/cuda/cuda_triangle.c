@@ -19,9 +19,6 @@
  * exp(-25 |x - y|^2) + 1e-13 on 1024 points, L_jj of 128 columns); with it the residual is that
  * of substitution. m n^2 + 640 m n flops.
  *
- * A lower triangle from the right, as Cholesky and its inverse have it, goes to the kernel of
- * panel.cu, which substitutes 64 columns at a time: m n^2 flops in one launch for STEP columns.
- *
  * An upper triangle is brought to a lower one first, by transposition. Few rows from the right, n
  * x n triangle: they are transposed, so that the triangle is read the way that cuBLAS does best.
  * Otherwise cuBLAS. */
@@ -222,56 +219,6 @@ static mla_status_t solve_transposed(solve_t s)
     return mlai_cuda_transpose(be, s.st, s.dt, turn, s.n, s.m, t, s.n, s.b, s.ldb);
 }
 
-/* b := alpha b op(a)^-1, and w := b unless it is NULL: column blocks of STEP by the kernel, what
- * lies between them by products, whose rate its own do not reach. Backward (op N) is forward with
- * all columns counted from the last one. */
-static mla_status_t solve_right(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt, mlai_op_t op,
-                                int64_t m, int64_t n, double alpha, const void *a, int64_t lda,
-                                void *b, int64_t ldb, void *w, int64_t ldw)
-{
-    enum { STEP = 256 };
-    const mlai_batch_t one = {.count = 1};
-    bool forward = op != MLAI_N;
-    for (int64_t done = 0; done < n; done += STEP) {
-        int64_t cols = mlai_min(STEP, n - done), j = forward ? done : n - done - cols;
-        int64_t solved = forward ? 0 : j + cols, last = forward ? j : j + cols - 1;
-        void *bj = mlai_at(b, dt, ldb, 0, j);
-        if (done > 0)
-            MLAI_TRY(mlai_cuda_gemm_batch(
-                c, st, dt, MLAI_N, op, m, cols, done, -1.0, mlai_at(b, dt, ldb, 0, solved), ldb,
-                mlai_at(a, dt, lda, forward ? j : solved, forward ? 0 : j), lda, alpha, bj, ldb,
-                one));
-        mlai_trsm_rows_args_t args = {.m = m,
-                                      .n = cols,
-                                      .lrow = forward ? 1 : -lda,
-                                      .lcol = forward ? lda : -1,
-                                      .bcol = forward ? ldb : -ldb,
-                                      .wcol = forward ? ldw : -ldw,
-                                      .l = mlai_at(a, dt, lda, last, last),
-                                      .b = mlai_at(b, dt, ldb, 0, last),
-                                      .w = w ? mlai_at(w, dt, ldw, 0, last) : NULL,
-                                      .alpha = done > 0 ? 1.0 : alpha,
-                                      .conjugate = op == MLAI_C};
-        MLAI_TRY(mlai_cuda_launch(c, st, MLAI_K_trsm_rows + (int)dt, mlai_cuda_panel_grid(dt, m),
-                                  &args));
-    }
-    return MLA_OK;
-}
-
-mla_status_t mlai_cuda_potrf_rows(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t m,
-                                  int64_t n, const void *l, int64_t ldl, void *b, int64_t ldb,
-                                  void *w, int64_t ldw)
-{
-    mlai_cuda_t *c = mlai_cuda(be);
-    if (m <= 0 || n <= 0) return MLA_OK;
-    MLAI_CUDA_BEGIN(c);
-    if (mlai_cuda_panel_fits(c, dt))
-        return solve_right(c, st, dt, MLAI_C, m, n, 1.0, l, ldl, b, ldb, w, ldw);
-    MLAI_TRY(mlai_cuda_trsm(be, st, dt, MLAI_RIGHT, MLAI_LOWER, MLAI_C, MLAI_NONUNIT, m, n, 1.0,
-                            l, ldl, b, ldb));
-    return mlai_cuda_lacpy(be, st, dt, MLAI_FULL, m, n, b, ldb, w, ldw);
-}
-
 mla_status_t mlai_cuda_trsm(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
                             mlai_side_t side, mlai_uplo_t uplo, mlai_op_t op, mlai_diag_t diag,
                             int64_t m, int64_t n, double alpha, const void *a, int64_t lda,
@@ -284,9 +231,6 @@ mla_status_t mlai_cuda_trsm(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt
     int64_t order = side == MLAI_LEFT ? m : n, others = side == MLAI_LEFT ? n : m;
     solve_t s = {c,     st, dt,  side, uplo, op,   diag, m,    n,
                  alpha, a,  lda, b,    ldb,  NULL, NULL, NULL, 0};
-    if (side == MLAI_RIGHT && uplo == MLAI_LOWER && diag == MLAI_NONUNIT && others > FEW &&
-        mlai_cuda_panel_fits(c, dt))
-        return solve_right(c, st, dt, op, m, n, alpha, a, lda, b, ldb, NULL, 0);
     if (order >= WIDTH && order <= ORDER_MOST && others >= MANY && others >= 2 * order)
         return solve_blocked(s);
     if (side == MLAI_RIGHT && others <= FEW && order >= WIDTH) return solve_transposed(s);

@@ -16,9 +16,6 @@
     X2(sum_blocks)                   \
     X4(log_diag)                     \
     X4(potrf_info)                   \
-    /* panel.cu */                   \
-    X4(potrf_tile)                   \
-    X4(trsm_rows)                    \
     /* trtri.cu */                   \
     X4(trtri_leaf)                   \
     /* split.cu */                   \

@@ -238,15 +238,6 @@ static mla_status_t host_potrf_tile(mlai_backend_t *be, mlai_stream_t st, mla_dt
     return MLA_OK;
 }
 
-static mla_status_t host_potrf_rows(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
-                                    int64_t m, int64_t n, const void *l, int64_t ldl, void *b,
-                                    int64_t ldb, void *w, int64_t ldw)
-{
-    MLAI_TRY(host_trsm(be, st, dt, MLAI_RIGHT, MLAI_LOWER, MLAI_C, MLAI_NONUNIT, m, n, 1.0, l,
-                       ldl, b, ldb));
-    return be->ops->lacpy(be, st, dt, MLAI_FULL, m, n, b, ldb, w, ldw);
-}
-
 static mla_status_t host_trtri_tile(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt,
                                     int64_t n, const void *a, int64_t lda, void *b, int64_t ldb)
 {
@@ -299,7 +290,6 @@ static const mlai_backend_ops_t host_ops = {
     .herk = host_herk,
     .trsm = host_trsm,
     .potrf_tile = host_potrf_tile,
-    .potrf_rows = host_potrf_rows,
     .trtri_tile = host_trtri_tile,
     .getrf_panel = mlai_host_getrf_panel,
     .laswp = mlai_host_laswp,

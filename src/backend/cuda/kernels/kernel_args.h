@@ -95,40 +95,6 @@ typedef struct mlai_potrf_info_args {
     int32_t *status, *info;
 } mlai_potrf_info_args_t;
 
-/* potrf_tile, trsm_rows: rows of a block; threads for it; the largest n of potrf_tile. */
-enum {
-    MLAI_PANEL_BLOCK = 64,
-    MLAI_PANEL_REAL_THREADS = 128,
-    MLAI_PANEL_COMPLEX_THREADS = 256,
-    MLAI_PANEL_MOST = 1024
-};
-
-/* Bytes of their dynamic shared memory, for complex elements of `es` bytes. */
-#define MLAI_PANEL_REAL_SHARED 73216
-#define MLAI_PANEL_COMPLEX_SHARED(es) \
-    ((es)*2 * MLAI_PANEL_BLOCK * (MLAI_PANEL_BLOCK + 1) + 4096)
-
-/* potrf_tile: a block of threads for 64 rows. The strict upper triangle is not referenced. *info
- * := first + j + 1 if it was 0 and column j fails; columns from j on are NaN then. counters: 2
- * and one for each block, zero before and after. */
-typedef struct mlai_potrf_tile_args {
-    int64_t n, lda, first;
-    void *a;
-    int32_t *info;
-    uint32_t *counters;
-} mlai_potrf_tile_args_t;
-
-/* trsm_rows: b (m x n) := alpha b l^-T, or b l^-H with `conjugate`, l lower triangular; w := b
- * unless it is NULL. A block of threads for 64 rows. Element (i, j) of l lies at i*lrow + j*lcol;
- * a column of b and w is bcol and wcol elements from the one before; strides may be negative. */
-typedef struct mlai_trsm_rows_args {
-    int64_t m, n, lrow, lcol, bcol, wcol;
-    const void *l;
-    void *b, *w;
-    double alpha;
-    int32_t conjugate, unused;
-} mlai_trsm_rows_args_t;
-
 enum { MLAI_LEAF = 32, MLAI_LEAF_WARPS = 8 };
 
 /* trtri_leaf: the 32 x 32 diagonal blocks of b := inverses of those of the lower triangle of a,
