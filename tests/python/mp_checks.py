@@ -218,6 +218,28 @@ def slogdet(dtype):
 
 
 @check(*DTYPES)
+def qr(dtype):
+    """Rows, and a least-squares solution from them; no collectives of XLA."""
+    n = order()
+    a = normal(np.random.default_rng(3), (2 * n, n), dtype)
+    mesh, unit = mesh_of(), 2 * n * np.finfo(dtype).eps / 2
+    q, r = map(whole, ml.qr(put(a, mesh), tile_size=3))
+    x = whole(ml.lstsq(put(a, mesh), put(a[:, :2], mesh), full_rank=True).x)
+    return max(
+        norm1(a - q @ r) / (norm1(a) * unit),
+        np.abs(q.conj().T @ q - np.eye(n)).max() / unit,
+        np.abs(x - np.eye(n, 2)).max() / (np.linalg.cond(a) * unit),
+    )
+
+
+@check(collectives=True)
+def svd():
+    a = normal(np.random.default_rng(4), (2 * order(), order()), "float64")
+    u, s, vh = map(whole, ml.svd(put(a, mesh_of())))
+    return norm1(a - (u * s) @ vh) / (norm1(a) * len(a) * np.finfo(a.dtype).eps / 2)
+
+
+@check(*DTYPES)
 def cho_factor(dtype):
     """A factor leaves one program and enters others."""
     n = order()
