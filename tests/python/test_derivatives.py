@@ -406,16 +406,19 @@ def test_qr():
 
 def test_qr_second():
     """Complex and tall, on devices that divide neither m nor n."""
-    a, da = normal((12, 4), "complex128"), normal((12, 4), "complex128", 1)
-
-    def second(f):
-        def gradient(a):
-            return jax.grad(lambda a: scalar(jax.tree.map(jnp.sin, f(a, 0.0))))(a)
-
-        return jax.jit(lambda a, da: jax.jvp(gradient, (a,), (da,)))(a, da)
-
+    a, da, b = normal((12, 4), "complex128"), normal((12, 4), "complex128", 1), np.ones(1)
     f = functools.partial(qr, mesh=UNEVEN.mesh("auto"), spec=P())
-    compare(second(f), second(qr_dense), 1e-6)
+    compare(second_of(f)((a, b), (da, b)), second_of(qr_dense)((a, b), (da, b)), 1e-6)
+
+
+def second_of(f):
+    """A tangent of a gradient."""
+
+    def gradient(*xs):
+        f_sin = lambda *xs: scalar(jax.tree.map(jnp.sin, f(*xs)))  # noqa: E731
+        return jax.grad(f_sin, tuple(range(len(xs))))(*xs)
+
+    return jax.jit(lambda xs, dxs: jax.jvp(gradient, xs, dxs))
 
 
 @pytest.mark.parametrize(("layout", "order"), [(ROWS3, 1), (UNEVEN, 2)], ids=str)
@@ -432,16 +435,33 @@ def test_least_squares(layout, order):
         x = jnp.linalg.solve(jnp.conj(a.T) @ a, jnp.conj(a.T) @ b)
         return x, jnp.sum(jnp.abs(b - a @ x) ** 2, axis=0)
 
-    def second(f):
-        def gradient(a, b):
-            return jax.grad(lambda a, b: scalar(jax.tree.map(jnp.sin, f(a, b))), (0, 1))(a, b)
-
-        return jax.jit(lambda a, b, da, db: jax.jvp(gradient, (a, b), (da, db)))(a, b, da, db)
-
     if order == 1:
         compare(both_modes(ours)(a, b, da, db), both_modes(theirs)(a, b, da, db))
     else:
-        compare(second(ours), second(theirs), 1e-6)
+        compare(second_of(ours)((a, b), (da, db)), second_of(theirs)((a, b), (da, db)), 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape", "dtype"),
+    [(UNEVEN, (5, 9), "complex128"), (ROWS3, (9, 5), "float64")],
+    ids=str,
+)
+def test_singular_values(layout, shape, dtype):
+    """What does not depend on phases; tall in the forward and wide in the reverse mode."""
+    a, da = normal(shape, dtype), normal(shape, dtype, 1)
+
+    def invariants(svd):
+        def f(a):
+            u, s, vh = svd(a, full_matrices=False)
+            density = jnp.real(u * jnp.conj(u)), jnp.real(vh * jnp.conj(vh))
+            return *density, s, u @ (s[:, None] ** 2 * vh), svd(a, compute_uv=False)
+
+        if shape[0] > shape[1]:
+            return jax.jit(lambda a: jax.jvp(f, (a,), (da,)))(a)
+        return jax.jit(lambda a: (f(a), jax.grad(lambda a: scalar(f(a)))(a)))(a)
+
+    ours = functools.partial(ml.svd, mesh=layout.mesh("auto"), spec=layout.spec)
+    compare(invariants(ours), invariants(jnp.linalg.svd))
 
 
 def test_qr_without_derivative():

@@ -28,8 +28,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
-from . import _ffi, _options
+from . import _ffi, _options, _rules_svd
 from ._rows import Ring, RowsPlan, rows_plan_of
+from ._rules import _with_rule
 from ._sharding import run
 
 # Up to this k every device finds the singular vectors of the k x k matrix R by itself.
@@ -194,7 +195,9 @@ def singular_values(ring: Ring, a, m: int, n: int, whole: int):
 # ---- public ------------------------------------------------------------------------------------
 
 
-def _svd(call: Call, a):
+@_with_rule
+def _triple(call: Call, a):
+    """A, entered -> U, s, V^H."""
     plan, whole = call.plan, call.whole
     ring = plan.ring
 
@@ -204,18 +207,40 @@ def _svd(call: Call, a):
 
     entered = plan.spec_of(plan.m)
     specs = (entered, P(None), plan.spec_of(plan.k))
-    u, s, vh = plan.map(local, (entered,), specs)(plan.enter(a))
+    return plan.map(local, (entered,), specs)(a)
+
+
+@_triple.defjvp
+def _triple_jvp(call, primals, tangents):
+    out = _triple(call, *primals)
+    return out, _rules_svd.tangents(call.plan, *out, *tangents)
+
+
+def _svd(call: Call, a):
+    plan = call.plan
+    u, s, vh = _triple(call, plan.enter(a))
     return SVDResult(plan.leave(u), s, plan.leave(vh))
 
 
-def _svdvals(call: Call, a):
+@_with_rule
+def _values(call: Call, a):
+    """A, entered -> s."""
     plan = call.plan
 
     def local(a):
         return singular_values(plan.ring, plan.own(a), plan.m, plan.n, call.whole)
 
-    spec = P(None)
-    return plan.map(local, (plan.spec_of(plan.m),), spec)(plan.enter(a))
+    return plan.map(local, (plan.spec_of(plan.m),), P(None))(a)
+
+
+@_values.defjvp
+def _values_jvp(call, primals, tangents):
+    (_, s, _), (_, ds, _) = _triple_jvp(call, primals, tangents)
+    return s, ds
+
+
+def _svdvals(call: Call, a):
+    return _values(call, call.plan.enter(a))
 
 
 def _polar(call: Call, a):
@@ -278,7 +303,8 @@ def svd(a, full_matrices: bool = False, compute_uv: bool = True, *, mesh=None, s
       TypeError, ValueError: when traced, naming the argument, its value and what was expected.
 
     Accuracy: U and Vh are orthogonal to working precision for every matrix, and the residual and
-    the errors of all singular values are a few units of rounding times ||A||. Not differentiable.
+    the errors of all singular values are a few units of rounding times ||A||. There are
+    derivatives, as in JAX, where no two singular values are equal and none is 0.
     """
     if _options.check_bool(full_matrices, "full_matrices"):
         raise ValueError("full_matrices=True is not available; expected False")
