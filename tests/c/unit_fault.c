@@ -158,6 +158,11 @@ static mla_status_t fault_comm(const char *op, mlai_error_t *err)
        (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t n, void *a, int64_t lda,  \
         int64_t first, int32_t *info),                                                           \
        (be, st, dt, n, a, lda, first, info))                                                     \
+    XX(unhr_tile, (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, const mlai_unhr_t *t), \
+       (be, st, dt, t))                                                                          \
+    XX(geqr2_column,                                                                             \
+       (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, const mlai_geqr2_t *t),           \
+       (be, st, dt, t))                                                                          \
     XX(trtri_tile,                                                                               \
        (mlai_backend_t * be, mlai_stream_t st, mla_dtype_t dt, int64_t n, const void *a,         \
         int64_t lda, void *b, int64_t ldb),                                                      \
@@ -303,7 +308,7 @@ static mlai_comm_ops_t faulty_comm(void)
  * ------------------------------------------------------------------------------------ */
 
 typedef struct buffers {
-    double _Complex a[N * N], z[N * N], c[NRHS * N];
+    double _Complex a[N * N], z[N * N], t[N * N], c[NRHS * N];
     double w[N], logdet, det[3];
     int32_t info, perm[N];
 } buffers_t;
@@ -356,12 +361,35 @@ static mla_status_t call_getri(mla_context_t *x, const mla_desc_t *d, buffers_t 
     return mla_getri(x, d, b->a, b->perm);
 }
 
+static mla_rows_t rows_of(void)
+{
+    mla_rows_t rows = MLA_ROWS_INIT(MLA_COMPLEX128, N, N);
+    rows.nb = NB;
+    return rows;
+}
+
+static mla_status_t call_qr(mla_context_t *x, const mla_desc_t *d, buffers_t *b)
+{
+    mla_rows_t rows = rows_of();
+    (void)d;
+    MLAI_TRY(mla_geqrf(x, &rows, b->a, b->t, N, MLA_RHS_ROWS, b->z, N));
+    return mla_ungqr(x, &rows, b->a, b->t, N, N, b->a, N);
+}
+
+static mla_status_t call_gels(mla_context_t *x, const mla_desc_t *d, buffers_t *b)
+{
+    mla_rows_t rows = rows_of();
+    (void)d;
+    return mla_gels(x, &rows, b->a, NRHS, b->c, NRHS, MLA_RHS_REPLICATED, b->z, NRHS);
+}
+
 static const struct {
     const char *name;
     call_fn *call;
 } routines[] = {{"posv", call_posv},       {"potri", call_potri}, {"poinv", call_poinv},
                 {"natural", call_natural}, {"syevd", call_syevd}, {"syevj", call_syevj},
-                {"gesv", call_gesv},       {"getri", call_getri}};
+                {"gesv", call_gesv},       {"getri", call_getri}, {"qr", call_qr},
+                {"gels", call_gels}};
 enum { ROUTINES = sizeof routines / sizeof routines[0] };
 
 /* This rank's columns of 4 I + a Hermitian matrix of small elements. */

@@ -11,8 +11,8 @@
 #include "core/size.h"
 #include "gen.h"
 
-enum { N = 83, NB = 9, NRHS = 3, MAX_P = 8, RUNS = 3, ROUTINES = 5 };
-static const char *const names[ROUTINES] = {"posv", "potri", "poinv", "syevd", "syevj"};
+enum { N = 83, NB = 9, NRHS = 3, MAX_P = 8, RUNS = 3, ROUTINES = 6 };
+static const char *const names[ROUTINES] = {"posv", "potri", "poinv", "syevd", "syevj", "qr"};
 
 static int failures, cases;
 
@@ -27,6 +27,16 @@ typedef struct rank {
     mla_status_t status;
 } rank_t;
 
+/* Q in a, R in z. */
+static mla_status_t call_qr(rank_t *r, mla_context_t *x)
+{
+    mla_rows_t rows = MLA_ROWS_INIT(r->dt, N, N);
+    double _Complex t[NB * N];
+    rows.nb = NB;
+    mla_status_t st = mla_geqrf(x, &rows, r->a, t, NB, MLA_RHS_ROWS, r->z, N);
+    return st == MLA_OK ? mla_ungqr(x, &rows, r->a, t, NB, N, r->a, N) : st;
+}
+
 static mla_status_t call(rank_t *r, mla_context_t *x)
 {
     mla_desc_t d = MLA_DESC_INIT(r->dt, N);
@@ -38,6 +48,7 @@ static mla_status_t call(rank_t *r, mla_context_t *x)
         return st == MLA_OK ? mla_potri(x, &d, r->a) : st;
     }
     case 2: return mla_poinv(x, &d, r->a, &r->logdet, &r->info);
+    case 5: return call_qr(r, x);
     case 3: return mla_syevd(x, &d, r->a, r->w, r->z, &r->info);
     default: return mla_syevd(x, &d, r->a, r->w, NULL, &r->info);
     }
@@ -121,7 +132,7 @@ static bool same(const rank_t *r, const rank_t *s)
     const char *left[] = {r->a, r->c, r->w, r->z}, *right[] = {s->a, s->c, s->w, s->z};
     bool equal = r->status == MLA_OK && s->status == MLA_OK && r->info == 0 && s->info == 0 &&
                  !memcmp(&r->logdet, &s->logdet, sizeof r->logdet);
-    bool eigen = r->routine >= 3; // whose a holds nothing of use
+    bool eigen = r->routine == 3 || r->routine == 4; // whose a holds nothing of use
     for (int b = eigen; b < 4; b++) equal = equal && !memcmp(left[b], right[b], bytes_of(r, b));
     return equal;
 }
