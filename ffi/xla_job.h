@@ -47,4 +47,17 @@ struct job {
 xla_error_t *mlai_xla_handle(xla_frame_t *frame, mla_device_t device, const char *routine,
                              int64_t nargs, int64_t nrets, check_fn *check, run_fn *run);
 
+/* The two handlers of a target: mla_xla_NAME for the CPU, mla_xla_NAME_cuda. */
+#define TARGET(target, routine, nargs, nrets, check, run)                           \
+    MLA_API xla_error_t *mla_xla_##target(xla_frame_t *frame);                      \
+    MLA_API xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame);               \
+    xla_error_t *mla_xla_##target(xla_frame_t *frame)                               \
+    {                                                                               \
+        return mlai_xla_handle(frame, MLA_HOST, routine, nargs, nrets, check, run); \
+    }                                                                               \
+    xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame)                        \
+    {                                                                               \
+        return mlai_xla_handle(frame, MLA_CUDA, routine, nargs, nrets, check, run); \
+    }
+
 #endif

@@ -105,20 +105,6 @@ static mla_status_t run_gels(mla_context_t *ctx, const job_t *job)
                     job->call.rhs, job->out[2], job->nrhs);
 }
 
-#define TARGET(target, nargs, nrets)                                                   \
-    MLA_API xla_error_t *mla_xla_##target(xla_frame_t *frame);                         \
-    MLA_API xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame);                  \
-    xla_error_t *mla_xla_##target(xla_frame_t *frame)                                  \
-    {                                                                                  \
-        return mlai_xla_handle(frame, MLA_HOST, #target, nargs, nrets, check_##target, \
-                               run_##target);                                          \
-    }                                                                                  \
-    xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame)                           \
-    {                                                                                  \
-        return mlai_xla_handle(frame, MLA_CUDA, #target, nargs, nrets, check_##target, \
-                               run_##target);                                          \
-    }
-
-TARGET(geqrf, 1, 3)
-TARGET(ungqr, 2, 1)
-TARGET(gels, 2, 3)
+TARGET(geqrf, "geqrf", 1, 3, check_geqrf, run_geqrf)
+TARGET(ungqr, "ungqr", 2, 1, check_ungqr, run_ungqr)
+TARGET(gels, "gels", 2, 3, check_gels, run_gels)

@@ -230,18 +230,6 @@ static mla_status_t run_geinv(mla_context_t *ctx, const job_t *job)
     return mla_geinv(ctx, &job->desc, job->out[0], job->out[1], job->out[2], job->out[3]);
 }
 
-#define TARGET(target, routine, nargs, nrets, check, run)                           \
-    MLA_API xla_error_t *mla_xla_##target(xla_frame_t *frame);                      \
-    MLA_API xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame);               \
-    xla_error_t *mla_xla_##target(xla_frame_t *frame)                               \
-    {                                                                               \
-        return mlai_xla_handle(frame, MLA_HOST, routine, nargs, nrets, check, run); \
-    }                                                                               \
-    xla_error_t *mla_xla_##target##_cuda(xla_frame_t *frame)                        \
-    {                                                                               \
-        return mlai_xla_handle(frame, MLA_CUDA, routine, nargs, nrets, check, run); \
-    }
-
 TARGET(potrf, "potrf", 1, 3, check_factor, run_potrf)
 TARGET(potrs, "potrs", 2, 1, check_potrs, run_potrs)
 TARGET(posv, "posv", 2, 4, check_posv, run_posv)
