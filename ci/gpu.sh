@@ -68,6 +68,8 @@ do_tester() {
         --kind rand,cond:1e3
     part tester-eigen 120 8 $few syevd,syevj --kind cluster,graded,identity,diag,onesplus,wilkinson,goe
     part tester-fail 60 8 $few potrf,posv,poinv,potri --kind indef:0,indef:-1,indef:-2,nan:-2
+    part tester-mg 60 8 $few potrf,posv,poinv,potri,syevd --engine cusolvermg --kind rand,indef:3
+    part tester-nccl 60 8 $build/tester $all --device cuda --comm nccl --n 64,200 --nb 0,16 --ranks 1
     part tester-nan 60 8 $few syevd,syevj --type d,c --kind nan:-2
 }
 

@@ -46,6 +46,8 @@
     XX(CUresult, cuMemPoolDestroy, (CUmemoryPool pool))                                          \
     XX(CUresult, cuMemPoolSetAttribute,                                                          \
        (CUmemoryPool pool, CUmemPool_attribute what, void *value))                               \
+    XX(CUresult, cuMemPoolSetAccess,                                                             \
+       (CUmemoryPool pool, const CUmemAccessDesc *access, size_t count))                         \
     XX(CUresult, cuMemAllocFromPoolAsync,                                                        \
        (CUdeviceptr *ptr, size_t bytes, CUmemoryPool pool, CUstream stream))                     \
     XX(CUresult, cuMemAllocAsync, (CUdeviceptr *ptr, size_t bytes, CUstream stream))             \
@@ -123,7 +125,9 @@
     VAL(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, 97)                               \
     VAL(CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, 115)                                         \
     VAL(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 8)                                      \
-    VAL(CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, 9)
+    VAL(CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, 9)                                                  \
+    VAL(CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, 17)                                                 \
+    VAL(CU_MEM_ACCESS_FLAGS_PROT_READWRITE, 3)
 
 #define MLAI_CU_LAYOUT(SIZE, OFFSET)                                                             \
     SIZE(CUuuid, 16)                                                                             \
@@ -135,7 +139,9 @@
     OFFSET(CUmemPoolProps, location, 8)                                                          \
     OFFSET(CUmemPoolProps, win32SecurityAttributes, 16)                                          \
     SIZE(CUmemLocation, 8)                                                                       \
-    OFFSET(CUmemLocation, id, 4)
+    OFFSET(CUmemLocation, id, 4)                                                                 \
+    SIZE(CUmemAccessDesc, 12)                                                                    \
+    OFFSET(CUmemAccessDesc, flags, 8)
 
 #define MLAI_CUBLAS_LIST(XX, OPT)                                                                \
     XX(cublasStatus_t, cublasCreate_v2, (cublasHandle_t *handle))                                \

@@ -34,6 +34,10 @@ typedef struct CUipcEventHandle_st {
 typedef struct CUmemLocation_st {
     int type, id;
 } CUmemLocation;
+typedef struct CUmemAccessDesc_st {
+    CUmemLocation location;
+    int flags;
+} CUmemAccessDesc;
 typedef struct CUmemPoolProps_st {
     int allocType, handleTypes;
     CUmemLocation location;

@@ -127,6 +127,25 @@ static mla_status_t reach(session_t *s, int p, int q)
     return mlai_cu_check(s->cu, s->err, s->note[p].ordinal, "cuCtxEnablePeerAccess", result);
 }
 
+/* Memory of a pool is reached by its own device alone unless the pool is told: those of rank p,
+ * of whichever pool, from the devices of all ranks. Other memory is reached already. */
+static mla_status_t open_pool(session_t *s, int p, const void *ptr)
+{
+    CUmemAccessDesc access[MLAI_MG_GPUS];
+    CUmemoryPool pool = NULL;
+    size_t count = 0;
+    MLAI_CU_SCOPE(s->cu, s->err, s->note[p].ordinal, s->context[p]);
+    CUdeviceptr at = (CUdeviceptr)(uintptr_t)ptr;
+    CUresult result =
+        s->cu->cuPointerGetAttribute(&pool, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, at);
+    if (result != CUDA_SUCCESS || !pool) return MLA_OK;
+    for (int q = 0; q < s->nranks; q++)
+        if (s->device[q] != s->device[p])
+            access[count++] = (CUmemAccessDesc){{CU_MEM_LOCATION_TYPE_DEVICE, s->device[q]},
+                                                CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    return count == 0 ? MLA_OK : CU(s, p, cuMemPoolSetAccess, pool, access, count);
+}
+
 static mla_status_t enter_devices(session_t *s)
 {
     for (int p = 0; p < s->nranks; p++) {
@@ -136,6 +155,10 @@ static mla_status_t enter_devices(session_t *s)
     for (int p = 0; p < s->nranks; p++)
         for (int q = 0; q < s->nranks; q++)
             if (s->device[p] != s->device[q]) MLAI_TRY(reach(s, p, q));
+    for (int p = 0; p < s->nranks; p++) {
+        MLAI_TRY(open_pool(s, p, s->note[p].a));
+        MLAI_TRY(open_pool(s, p, s->note[p].b));
+    }
     // The library sets the current device of this thread; what was current comes back below it.
     MLAI_TRY(CU(s, 0, cuCtxPushCurrent_v2, s->context[0]));
     s->entered = true;
@@ -211,7 +234,9 @@ static mla_status_t open_session(session_t *s, job_t *job)
 /* The routine, to its end on all devices. */
 static mla_status_t run_session(session_t *s, job_t *job)
 {
-    mla_status_t st = call_routine(s, job->work, job);
+    mla_status_t st = MLA_OK;
+    for (int p = 0; p < s->nranks && st == MLA_OK; p++) st = open_pool(s, p, job->work[p]);
+    if (st == MLA_OK) st = call_routine(s, job->work, job);
     for (int p = 0; p < s->nranks; p++) {
         mlai_cu_scope_t scope = mlai_cu_enter(s->cu, s->err, s->note[p].ordinal, s->context[p]);
         MLAI_KEEP_FIRST(st, scope.status);

@@ -386,13 +386,66 @@ static double judge(run_t *run, int p, char *why, size_t size)
 
 /* ---- a rank's life ------------------------------------------------------------------------- */
 
+/* NCCL takes a second or so to make a communicator: one is kept for the next case with the same
+ * ranks. Each endpoint is its rank's; a case that has gone wrong leaves none behind. */
+static struct {
+    mla_comm_t *comm[MAX_RANKS];
+    int nranks, ordinal[MAX_RANKS];
+} kept;
+
+static bool is_kept(const config_t *cfg)
+{
+    bool same = kept.nranks == cfg->nranks;
+    for (int p = 0; p < cfg->nranks && same && cfg->ordinal_count; p++)
+        same = kept.ordinal[p] == cfg->ordinal[p % cfg->ordinal_count];
+    return same;
+}
+
+static void drop_kept(void)
+{
+    for (int p = 0; p < kept.nranks; p++) mla_comm_free(kept.comm[p]);
+    memset(&kept, 0, sizeof kept);
+}
+
+/* Before the ranks start: takes what is kept, or sees to an id. */
+static mla_status_t prepare_nccl(run_t *run)
+{
+    const config_t *cfg = run->cfg;
+    if (is_kept(cfg)) {
+        memcpy(run->comm, kept.comm, sizeof kept.comm);
+        kept.nranks = 0;
+        return MLA_OK;
+    }
+    drop_kept();
+    return mla_nccl_id(run->id);
+}
+
+/* After they have ended: keeps, or frees. */
+static void keep_nccl(run_t *run, bool good)
+{
+    const config_t *cfg = run->cfg;
+    static bool registered;
+    if (!registered) registered = atexit(drop_kept) == 0;
+    memcpy(kept.comm, run->comm, sizeof kept.comm);
+    kept.nranks = cfg->nranks;
+    for (int p = 0; p < cfg->nranks; p++)
+        kept.ordinal[p] = cfg->ordinal_count ? cfg->ordinal[p % cfg->ordinal_count] : 0;
+    if (!good) drop_kept();
+}
+
+static bool by_nccl(const config_t *cfg)
+{
+    return strcmp(cfg->comm, "nccl") == 0;
+}
+
 static mla_status_t connect(rank_t *r, int ordinal)
 {
     const config_t *cfg = r->run->cfg;
     mla_comm_t **comm = &r->run->comm[r->p];
     if (!strcmp(cfg->comm, "shm"))
         return mla_comm_create_shm(r->run->name, cfg->nranks, r->p, 60, comm);
-    if (!strcmp(cfg->comm, "nccl"))
+    if (by_nccl(cfg) && *comm) return MLA_OK;
+    if (by_nccl(cfg))
         return mla_comm_create_nccl(r->run->id, cfg->nranks, r->p, ordinal, 60, comm);
     if (!strcmp(cfg->comm, "peer"))
         return mla_comm_create_peer(r->run->name, cfg->nranks, r->p, ordinal, 60, comm);
@@ -406,7 +459,7 @@ static void release(rank_t *r)
         for (int k = 0; k < 7; k++) r->x->be->ops->free(r->x->be, dev[k]);
     }
     mla_context_free(r->x);
-    mla_comm_free(r->run->comm[r->p]);
+    if (!by_nccl(r->run->cfg)) mla_comm_free(r->run->comm[r->p]);
     free(r->host);
 }
 
@@ -527,12 +580,13 @@ outcome_t run_case(const config_t *cfg)
         check_init(&run->check) || !run->x || !run->w || !run->perm ? MLA_NOMEM : MLA_OK;
     if (st == MLA_OK && !strcmp(cfg->comm, "threads"))
         st = mla_comm_create_threads(cfg->nranks, 60, run->comm);
-    if (st == MLA_OK && !strcmp(cfg->comm, "nccl")) st = mla_nccl_id(run->id);
+    if (st == MLA_OK && by_nccl(cfg)) st = prepare_nccl(run);
     for (int p = 0; st == MLA_OK && p < cfg->nranks; p++) {
         rank[p] = (rank_t){.run = run, .p = p};
         if (pthread_create(&thread[p], NULL, rank_main, &rank[p])) abort(); // others would wait
     }
     for (int p = 0; st == MLA_OK && p < cfg->nranks; p++) pthread_join(thread[p], NULL);
+    if (by_nccl(cfg)) keep_nccl(run, st == MLA_OK && all_ok(run));
     summarise(run, st);
     out = run->out;
     pthread_barrier_destroy(&run->meet);

@@ -52,8 +52,17 @@ struct CUevent_st {
 };
 
 struct CUmemPoolHandle_st {
-    int device;
+    int device, told[DEVICES];
 };
+
+/* Memory of pools, in no order. */
+typedef struct pooled {
+    CUdeviceptr ptr;
+    CUmemoryPool pool;
+    struct pooled *next;
+} pooled_t;
+static pooled_t *pooled;
+static pthread_mutex_t pooled_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* What processes share. `heap` grows to `end`, unless it is NULL; freed blocks wait in lists by
  * the logarithm of their size. */
@@ -432,10 +441,32 @@ static void *address(CUdeviceptr ptr)
     return (void *)(uintptr_t)ptr;
 }
 
+static CUmemoryPool pool_of(CUdeviceptr ptr)
+{
+    pthread_mutex_lock(&pooled_lock);
+    pooled_t *p = pooled;
+    while (p && p->ptr != ptr) p = p->next;
+    CUmemoryPool pool = p ? p->pool : NULL;
+    pthread_mutex_unlock(&pooled_lock);
+    return pool;
+}
+
+static void forget(CUdeviceptr ptr)
+{
+    pthread_mutex_lock(&pooled_lock);
+    pooled_t **at = &pooled;
+    while (*at && (*at)->ptr != ptr) at = &(*at)->next;
+    pooled_t *gone = *at;
+    if (gone) *at = gone->next;
+    pthread_mutex_unlock(&pooled_lock);
+    free(gone);
+}
+
 static void run_free(void *args)
 {
     CUdeviceptr ptr;
     memcpy(&ptr, args, sizeof ptr);
+    forget(ptr);
     give(address(ptr));
     fake_object(-1);
 }
@@ -470,6 +501,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props)
 {
     ENTER_CONTEXT();
     *pool = calloc(1, sizeof **pool);
+    (*pool)->device = props->location.id;
     fake_object(1);
     return CUDA_SUCCESS;
 }
@@ -487,11 +519,36 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute what, void
     return what == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD ? CUDA_SUCCESS : INVALID_VALUE;
 }
 
+CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *access, size_t count)
+{
+    ENTER();
+    for (size_t k = 0; k < count; k++) {
+        int id = access[k].location.id;
+        if (id < 0 || id >= DEVICES || id == pool->device) return INVALID_VALUE;
+        pool->told[id] = access[k].flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+    }
+    return CUDA_SUCCESS;
+}
+
+int fake_reaches(int device, const void *ptr)
+{
+    CUmemoryPool pool = pool_of((CUdeviceptr)(uintptr_t)ptr);
+    return !pool || pool->device == device || pool->told[device];
+}
+
 CUresult cuMemAllocFromPoolAsync(CUdeviceptr *ptr, size_t bytes, CUmemoryPool pool,
                                  CUstream stream)
 {
     ENTER_CONTEXT();
-    return allocate(ptr, bytes);
+    CUresult result = allocate(ptr, bytes);
+    if (result != CUDA_SUCCESS) return result;
+    pooled_t *p = calloc(1, sizeof *p);
+    if (!p) abort();
+    pthread_mutex_lock(&pooled_lock);
+    *p = (pooled_t){*ptr, pool, pooled};
+    pooled = p;
+    pthread_mutex_unlock(&pooled_lock);
+    return CUDA_SUCCESS;
 }
 
 CUresult cuMemAllocAsync(CUdeviceptr *ptr, size_t bytes, CUstream stream)
@@ -515,7 +572,10 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr p
 CUresult cuPointerGetAttribute(void *value, CUpointer_attribute what, CUdeviceptr ptr)
 {
     ENTER_CONTEXT();
-    return NOT_SUPPORTED;
+    CUmemoryPool pool = pool_of(ptr);
+    if (what != CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE) return NOT_SUPPORTED;
+    memcpy(value, &pool, sizeof pool);
+    return CUDA_SUCCESS;
 }
 
 typedef struct copy {

@@ -28,4 +28,7 @@ FAKE_API void fake_object(int count);
 FAKE_API long fake_live(void);
 FAKE_API long fake_made(void);
 
+/* Whether a device reaches this memory: all but what is from a pool that has not been told. */
+FAKE_API int fake_reaches(int device, const void *ptr);
+
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/emu/fake_cusolvermg.c: the part of cuSOLVERMg that the library uses, naive loops over the
  * host memory of the fake devices: columns are gathered from their block-cyclic places, worked
- * on, and put back. As the real one: it works at once, whatever is still in streams; writes to
- * all of its work space; leaves another device current than it found; lower triangles alone are
- * written by potrf and potri. */
+ * on, and put back. As the real one: it works at once, whatever is still in streams; it fails
+ * where a device does not reach memory of another; writes to all of its work space; leaves
+ * another device current than it found; lower triangles alone are written by potrf and potri. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,12 +150,16 @@ static void scatter(const desc_t *d, void *a[], int64_t n, const fake_z *full, i
 
 /* What every call does first and last: checks, work space, and the current device. */
 static int starts(cusolverMgHandle_t h, const desc_t *d, int uplo, int n, cudaDataType type,
-                  void *work[], int64_t lwork)
+                  void *a[], void *work[], int64_t lwork)
 {
     if (fake_fails()) return EXECUTION_FAILED;
     if (uplo != CUBLAS_FILL_MODE_LOWER || n != d->cols || n > d->rows || type != d->type ||
         h->count < 1 || h->count != d->grid->count || (work && lwork < n))
         return INVALID;
+    for (int p = 0; p < h->count && work; p++)
+        for (int q = 0; q < h->count; q++)
+            if (!fake_reaches(h->ordinal[q], a[p]) || !fake_reaches(h->ordinal[q], work[p]))
+                return EXECUTION_FAILED;
     for (int p = 0; p < h->count && work; p++)
         memset(work[p], 0x55, (size_t)lwork * fake_size(type));
     CUcontext last = NULL, gone = NULL;
@@ -182,7 +186,7 @@ cusolverStatus_t cusolverMgPotrf_bufferSize(cusolverMgHandle_t h, cublasFillMode
                                             int64_t *lwork)
 {
     (void)a;
-    STARTS(h, desca, uplo, n, type, NULL, 0);
+    STARTS(h, desca, uplo, n, type, NULL, NULL, 0);
     *lwork = 2 * (int64_t)n;
     return ia == 1 && ja == 1 ? CUSOLVER_STATUS_SUCCESS : INVALID;
 }
@@ -191,7 +195,7 @@ cusolverStatus_t cusolverMgPotrf(cusolverMgHandle_t h, cublasFillMode_t uplo, in
                                  int ia, int ja, cudaLibMgMatrixDesc_t desca, cudaDataType type,
                                  void *work[], int64_t lwork, int *info)
 {
-    STARTS(h, desca, uplo, n, type, work, lwork);
+    STARTS(h, desca, uplo, n, type, a, work, lwork);
     if (ia != 1 || ja != 1) return INVALID;
     fake_z *l = gather(desca, a, n);
     *info = 0;
@@ -219,7 +223,7 @@ cusolverStatus_t cusolverMgPotrs_bufferSize(cusolverMgHandle_t h, cublasFillMode
     const desc_t *db = descb;
     (void)a;
     (void)b;
-    STARTS(h, desca, uplo, n, type, NULL, 0);
+    STARTS(h, desca, uplo, n, type, NULL, NULL, 0);
     *lwork = n;
     return ia == 1 && ja == 1 && ib == 1 && jb == 1 && db->rows == n && db->cols == nrhs
                ? CUSOLVER_STATUS_SUCCESS
@@ -231,8 +235,11 @@ cusolverStatus_t cusolverMgPotrs(cusolverMgHandle_t h, cublasFillMode_t uplo, in
                                  void *b[], int ib, int jb, cudaLibMgMatrixDesc_t descb,
                                  cudaDataType type, void *work[], int64_t lwork, int *info)
 {
-    STARTS(h, desca, uplo, n, type, work, lwork);
+    STARTS(h, desca, uplo, n, type, a, work, lwork);
     if (ia + ja + ib + jb != 4) return INVALID;
+    for (int p = 0; p < h->count; p++)
+        for (int q = 0; q < h->count; q++)
+            if (!fake_reaches(h->ordinal[q], b[p])) return EXECUTION_FAILED;
     fake_z *l = gather(desca, a, n), *x = gather(descb, b, n);
     for (int64_t r = 0; r < nrhs; r++) {
         fake_z *y = x + r * n;
@@ -264,7 +271,7 @@ cusolverStatus_t cusolverMgPotri(cusolverMgHandle_t h, cublasFillMode_t uplo, in
                                  int ia, int ja, cudaLibMgMatrixDesc_t desca, cudaDataType type,
                                  void *work[], int64_t lwork, int *info)
 {
-    STARTS(h, desca, uplo, n, type, work, lwork);
+    STARTS(h, desca, uplo, n, type, a, work, lwork);
     if (ia != 1 || ja != 1) return INVALID;
     fake_z *l = gather(desca, a, n), *y = calloc((size_t)n * (size_t)n, sizeof *y);
     for (int64_t j = 0; j < n; j++) // Y = L^-1
@@ -306,7 +313,7 @@ cusolverStatus_t cusolverMgSyevd(cusolverMgHandle_t h, cusolverEigMode_t jobz,
                                  cudaDataType type, void *work[], int64_t lwork, int *info)
 {
     const desc_t *d = desca;
-    STARTS(h, desca, uplo, n, type, work, lwork);
+    STARTS(h, desca, uplo, n, type, a, work, lwork);
     if (ia != 1 || ja != 1 || wtype != type % 4 || d->nb > TILE) return INVALID;
     fake_z *wide = gather(desca, a, n);
     void *narrow = calloc((size_t)n * (size_t)n, fake_size(type));
