@@ -16,7 +16,7 @@
 
 #include "algo/algo.h"
 
-enum { MLAI_QR_TILE = 128 }; /* the widest panel */
+enum { MLAI_QR_TILE = MLA_QR_TILE }; /* the widest panel */
 
 typedef struct mlai_qr {
     mla_context_t *x;

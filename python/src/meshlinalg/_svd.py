@@ -61,7 +61,6 @@ class Call:
     plan: RowsPlan
     whole: int = 0  # see _WHOLE
     side: str = "right"
-    nb: int = 0
 
 
 # ---- polar decomposition of a square matrix ------------------------------------------------------
@@ -280,9 +279,9 @@ def _pinv(call: Call, a, rcond):
     return plan.map(local, specs, plan.spec_of(plan.n))(plan.enter(a), rcond)
 
 
-def _call(a, mesh, spec, tile_size=None, **fields) -> tuple[Any, Call]:
+def _call(a, mesh, spec, **fields) -> tuple[Any, Call]:
     a, plan = rows_plan_of(a, mesh, spec)
-    return a, Call(plan, _WHOLE, nb=_options.check_tile(tile_size), **fields)
+    return a, Call(plan, _WHOLE, **fields)
 
 
 def svd(a, full_matrices: bool = False, compute_uv: bool = True, *, mesh=None, spec=None):
