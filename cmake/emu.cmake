@@ -92,6 +92,9 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   # Ill-conditioned blocks, and wide enough for solves out of products.
   add_test(NAME emu_kernel COMMAND emu_tester potrf,posv --device cuda --type d,c --ranks 1 --n 700
            --nb 140 --kind kernel:2 --order natural)
+  # The inverse of a triangle has to be as good as by substitution: see cuda_triangle.c.
+  add_test(NAME emu_kernel_inverse COMMAND emu_tester poinv --device cuda --type d,c --ranks 1
+           --n 200 --nb 0,128 --kind kernel:2 --tol 0.1)
   add_test(NAME emu_unit_trd COMMAND emu_unit_trd --device cuda --quick)
   add_test(NAME emu_unit_he2hb COMMAND emu_unit_he2hb --device cuda --quick ${one_type})
   add_test(NAME emu_unit_hb2st COMMAND emu_unit_hb2st --device cuda --quick ${two_types})
@@ -133,7 +136,7 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   set_tests_properties(emu_cusolvermg emu_cusolvermg_shared emu_cusolvermg_sides
     emu_cusolvermg_copies emu_cusolvermg_nan emu_cusolvermg_eigen PROPERTIES TIMEOUT 900 ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   set_tests_properties(emu_unit_backend emu_unit_trd emu_unit_he2hb emu_unit_hb2st
-    emu_unit_stedc emu_unit_qr emu_tester emu_kernel emu_syevd emu_split emu_split_low emu_lu
+    emu_unit_stedc emu_unit_qr emu_tester emu_kernel emu_kernel_inverse emu_syevd emu_split emu_split_low emu_lu
     PROPERTIES TIMEOUT 900
     ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   target_compile_definitions(emu_unit_cuda PRIVATE FAKE_DIR="${fake_dir}")

@@ -5,8 +5,12 @@
  * Inverse: one kernel inverts the diagonal blocks of MLAI_LEAF columns; blocks of s columns are
  * then joined in pairs to blocks of 2 s, s = 32, 64, ...
  *
- *     [ L11     ]^-1     [ W11                 ]
- *     [ L21 L22 ]     =  [ -W22 (L21 W11)  W22 ]
+ *     [ L11     ]^-1     [ W11      ]
+ *     [ L21 L22 ]     =  [ W21  W22 ],    T := -W22 L21;  W21 := T W11
+ *
+ * and, where the inverse itself is wanted, T := T - W21 L11, W21 := W21 + T W11: so W L - I is as
+ * small as by substitution, which potri.c needs. Without it the inverse of a smooth kernel matrix
+ * of condition 1e12 has a residual a hundred thousand times larger.
  *
  * Solve, B (m x n) := B op(L)^-1 say, with many rows: cuBLAS's trsm runs at 4 - 13 TF/s in double
  * where products run at 50 (H200, n <= 1024). So block column by block column of WIDTH columns,
@@ -28,24 +32,29 @@ enum { WIDTH = 128, GROUP = 16384 };
 
 /* ---- inverse ------------------------------------------------------------------------------- */
 
-/* All pairs of full width at once, then the last pair if it is narrower. t: n/2 x s. */
+/* All pairs of full width at once, then the last pair if it is narrower; `refine`: a has zeros
+ * above the diagonal. t: n/2 x s. */
 static mla_status_t pair_up(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt, int64_t n,
-                            int64_t s, const void *a, int64_t lda, void *b, int64_t ldb, void *t)
+                            int64_t s, bool refine, const void *a, int64_t lda, void *b,
+                            int64_t ldb, void *t)
 {
-    int64_t full = n / (2 * s);
+    int64_t full = n / (2 * s), na = 2 * s * (lda + 1), nb = 2 * s * (ldb + 1), nt = s * s;
     for (int last = 0; last < 2; last++) {
-        int64_t k = last ? full * 2 * s : 0, below = last ? n - k - s : s;
-        if (below <= 0 || (!last && full == 0)) continue;
-        const void *a21 = mlai_at(a, dt, lda, k + s, k);
+        int64_t k = last ? full * 2 * s : 0, m = last ? n - k - s : s, count = last ? 1 : full;
+        if (m <= 0 || count == 0) continue;
+        const void *a11 = mlai_at(a, dt, lda, k, k), *a21 = mlai_at(a, dt, lda, k + s, k);
         const void *w11 = mlai_at(b, dt, ldb, k, k), *w22 = mlai_at(b, dt, ldb, k + s, k + s);
         void *w21 = mlai_at(b, dt, ldb, k + s, k);
-        int64_t count = last ? 1 : full, step = 2 * s;
-        mlai_batch_t first = {count, step * (lda + 1), step * (ldb + 1), s * s};
-        mlai_batch_t second = {count, step * (ldb + 1), s * s, step * (ldb + 1)};
-        MLAI_TRY(mlai_cuda_gemm_batch(c, st, dt, MLAI_N, MLAI_N, below, s, s, 1.0, a21, lda, w11,
-                                      ldb, 0.0, t, s, first));
-        MLAI_TRY(mlai_cuda_gemm_batch(c, st, dt, MLAI_N, MLAI_N, below, s, below, -1.0, w22, ldb,
-                                      t, s, 0.0, w21, ldb, second));
+        mlai_batch_t right = {count, nt, nb, nb};
+        MLAI_TRY(mlai_cuda_gemm_batch(c, st, dt, MLAI_N, MLAI_N, m, s, m, -1.0, w22, ldb, a21,
+                                      lda, 0.0, t, s, (mlai_batch_t){count, nb, na, nt}));
+        MLAI_TRY(mlai_cuda_gemm_batch(c, st, dt, MLAI_N, MLAI_N, m, s, s, 1.0, t, s, w11, ldb,
+                                      0.0, w21, ldb, right));
+        if (!refine) continue;
+        MLAI_TRY(mlai_cuda_gemm_batch(c, st, dt, MLAI_N, MLAI_N, m, s, s, -1.0, w21, ldb, a11,
+                                      lda, 1.0, t, s, (mlai_batch_t){count, nb, na, nt}));
+        MLAI_TRY(mlai_cuda_gemm_batch(c, st, dt, MLAI_N, MLAI_N, m, s, s, 1.0, t, s, w11, ldb,
+                                      1.0, w21, ldb, right));
     }
     return MLA_OK;
 }
@@ -62,29 +71,39 @@ static size_t pair_bytes(int64_t n, int64_t width, mla_dtype_t dt)
 /* b := inverses of the diagonal blocks of `width` (32 times a power of two) columns of a, zeros
  * above the diagonal; what is below the blocks is not set. */
 static mla_status_t invert_blocks(mlai_cuda_t *c, mlai_stream_t st, mla_dtype_t dt, int64_t n,
-                                  int64_t width, const void *a, int64_t lda, void *b, int64_t ldb,
-                                  void *t)
+                                  int64_t width, bool refine, const void *a, int64_t lda, void *b,
+                                  int64_t ldb, void *t)
 {
     mlai_trtri_leaf_args_t args = {n, lda, ldb, a, b};
     mlai_grid_t grid = {.x = mlai_ceil_div(n, MLAI_LEAF), .tx = MLAI_LEAF * MLAI_LEAF_WARPS};
     MLAI_TRY(mlai_cuda_launch(c, st, MLAI_K_trtri_leaf + (int)dt, grid, &args));
     for (int64_t s = MLAI_LEAF; s < width && s < n; s *= 2)
-        MLAI_TRY(pair_up(c, st, dt, n, s, a, lda, b, ldb, t));
+        MLAI_TRY(pair_up(c, st, dt, n, s, refine, a, lda, b, ldb, t));
     return MLA_OK;
 }
 
-/* 2/3 n^3 flops, twice the least, all but a few in products. */
+/* Refined from blocks of 128 on: narrow triangles are those of reflectors, which are well
+ * conditioned. The refinement reads what is above the diagonal, and so gets a copy. 4/3 n^3
+ * flops, four times the least, all but a few in products. */
 mla_status_t mlai_cuda_trtri_tile(mlai_backend_t *be, mlai_stream_t st, mla_dtype_t dt, int64_t n,
                                   const void *a, int64_t lda, void *b, int64_t ldb)
 {
+    enum { REFINED = 64 };
     mlai_cuda_t *c = mlai_cuda(be);
     if (n <= 0) return MLA_OK;
     MLAI_CUDA_BEGIN(c);
+    bool refine = n > REFINED;
     int64_t width = MLAI_LEAF;
     while (width < n) width *= 2;
-    void *t = NULL;
-    if (width > MLAI_LEAF) MLAI_TRY(mlai_cuda_scratch(c, st, pair_bytes(n, width, dt), &t));
-    return invert_blocks(c, st, dt, n, width, a, lda, b, ldb, t);
+    size_t square = refine ? mlai_size_align(mlai_size_mat(n, n, mlai_sizeof(dt))) : 0;
+    void *copy = NULL;
+    if (width > MLAI_LEAF)
+        MLAI_TRY(
+            mlai_cuda_scratch(c, st, mlai_size_add(square, pair_bytes(n, width, dt)), &copy));
+    if (!refine) return invert_blocks(c, st, dt, n, width, false, a, lda, b, ldb, copy);
+    MLAI_TRY(mlai_cuda_laset(be, st, dt, MLAI_FULL, n, n, 0.0, 0.0, copy, n));
+    MLAI_TRY(mlai_cuda_lacpy(be, st, dt, MLAI_LOWER, n, n, a, lda, copy, n));
+    return invert_blocks(c, st, dt, n, width, true, copy, n, b, ldb, (char *)copy + square);
 }
 
 /* ---- solve --------------------------------------------------------------------------------- */
@@ -182,7 +201,7 @@ static mla_status_t prepare(solve_t *s, int64_t order, int64_t group)
     s->w = s->l + square;
     s->t = s->w + square;
     MLAI_TRY(copy_triangle(s, order));
-    return invert_blocks(s->c, s->st, s->dt, order, WIDTH, s->l, order, s->w, order, s->t);
+    return invert_blocks(s->c, s->st, s->dt, order, WIDTH, false, s->l, order, s->w, order, s->t);
 }
 
 /* Groups bound the scratch. */

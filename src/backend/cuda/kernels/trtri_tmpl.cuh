@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/backend/cuda/kernels/trtri_tmpl.cuh: trtri_leaf for elements T (four_types.cuh).
  *
- * L X = I by forward substitution. A warp has COLUMNS columns of X, lane i row i of them:
+ * X L = I by substitution, from the last column on, so that X L - I is small. A warp has
+ * LEAF_ROWS rows of X, lane j column j of them:
  *
- *     for k = 0 .. 31:   x_k = r_k / l_kk on lane k, handed to all;   r_i -= l_ik x_k for i > k
+ *     for k = 31 .. 0:   x_k = r_k / l_kk on lane k, handed to all;   r_j -= x_k l_kj for j < k
  *
  * L is in shared memory; the last block is filled up with the identity. */
-enum { NAME(COLUMNS) = MLAI_LEAF / MLAI_LEAF_WARPS };
+enum { NAME(LEAF_ROWS) = MLAI_LEAF / MLAI_LEAF_WARPS };
 
 extern "C" __global__ void KERNEL(trtri_leaf)(const mlai_trtri_leaf_args_t a)
 {
@@ -22,26 +23,27 @@ extern "C" __global__ void KERNEL(trtri_leaf)(const mlai_trtri_leaf_args_t a)
         l[j][lane] = value;
     }
     __syncthreads();
-    T x[NAME(COLUMNS)], inverse = t_inverse(l[lane][lane]);
+    T x[NAME(LEAF_ROWS)], inverse = t_inverse(l[lane][lane]);
 #pragma unroll
-    for (int q = 0; q < NAME(COLUMNS); q++)
+    for (int q = 0; q < NAME(LEAF_ROWS); q++)
         t_set(&x[q], lane == warp + q * MLAI_LEAF_WARPS ? (R)1 : (R)0);
-    for (int k = 0; k < MLAI_LEAF; k++) {
-        T lik = l[k][lane], ikk = t_shuffle(inverse, k);
+    for (int k = MLAI_LEAF - 1; k >= 0; k--) {
+        T lkj = l[lane][k], ikk = t_shuffle(inverse, k);
 #pragma unroll
-        for (int q = 0; q < NAME(COLUMNS); q++) {
+        for (int q = 0; q < NAME(LEAF_ROWS); q++) {
             T xk = t_mul(t_shuffle(x[q], k), ikk);
             if (lane == k) x[q] = xk;
-            if (lane > k && k >= warp + q * MLAI_LEAF_WARPS) x[q] = t_sub_mul(x[q], lik, xk);
+            if (lane < k && k <= warp + q * MLAI_LEAF_WARPS) x[q] = t_sub_mul(x[q], xk, lkj);
         }
     }
+    T zero;
+    t_set(&zero, (R)0);
 #pragma unroll
-    for (int q = 0; q < NAME(COLUMNS); q++) {
-        int64_t j = d + warp + q * MLAI_LEAF_WARPS;
-        if (j >= a.n) continue;
-        T zero;
-        t_set(&zero, (R)0);
-        for (int64_t i = lane; i < d; i += MLAI_LEAF) to[i + j * a.ldb] = zero;
-        if (d + lane < a.n) to[d + lane + j * a.ldb] = d + lane < j ? zero : x[q];
+    for (int q = 0; q < NAME(LEAF_ROWS); q++) {
+        int r = warp + q * MLAI_LEAF_WARPS;
+        if (d + r < a.n && d + lane < a.n)
+            to[d + r + (d + lane) * a.ldb] = lane <= r ? x[q] : zero;
+        if (d + r < a.n)
+            for (int64_t i = lane; i < d; i += MLAI_LEAF) to[i + (d + r) * a.ldb] = zero;
     }
 }
