@@ -76,15 +76,16 @@ static void download(mla_context_t *x, mla_dtype_t dt, int64_t count, void *dev,
 
 /* ---- geqrt --------------------------------------------------------------------------------- */
 
-enum { RANDOM, NEAR, CLOSE, LOW, ZERO, GRADED, TINY, COLUMN, TRIANGLE, KINDS };
-static const char *const kinds[KINDS] = {"random", "near", "close",  "low rank", "zero",
-                                         "graded", "tiny", "column", "triangle"};
+enum { RANDOM, SAME, NEAR, CLOSE, LOW, ZERO, GRADED, TINY, COLUMN, TRIANGLE, KINDS };
+static const char *const kinds[KINDS] = {"random", "same",   "near", "close",  "low rank",
+                                         "zero",   "graded", "tiny", "column", "triangle"};
 
 static gen_z panel_element(int kind, mla_dtype_t dt, int64_t i, int64_t j)
 {
     gen_z z = CMPLX(gen_hash(7, i, j), gen_hash(8, i, j));
     double eps = check_eps(dt);
     switch (kind) {
+    case SAME: z = 1; break; // what is left of each is 1e-16 of the one before
     case NEAR: z = gen_hash(9, i, 0) + 0.08 * z; break;
     case CLOSE: z = gen_hash(9, i, 0) + 30 * eps * z; break; // columns differ by little
     case LOW: z = gen_hash(9, i, j % 3) * (double)(1 + j); break;
@@ -337,6 +338,7 @@ static void test_type(mla_context_t *x, mla_dtype_t dt, bool quick)
         for (int kind = 0; kind < KINDS; kind++)
             if (!quick || k == 4 || kind == 0) test_geqrt(x, dt, kind, shape[k][0], shape[k][1]);
     test_geqrt(x, dt, RANDOM, 1037, 32);
+    test_geqrt(x, dt, SAME, 168, 25);
     test_geqrt(x, dt, LOW, quick ? 230 : 1037, 13);
     static const int64_t sizes[] = {1, 2, 3, 7, 20, 41};
     for (int k = quick ? 4 : 0; k < 6; k++)

@@ -89,10 +89,10 @@ static void NAME(qr_reflect)(int nv, int64_t rows, R *x, R *tau)
     tau[0] = tau[nv - 1] = 0;
     if (below == 0 && im == 0) return;
     double beta = -copysign(sqrt(re * re + im * im + below), re), ar = re - beta;
-    double d = ar * ar + im * im, sr = ar / d * scale, si = -im / d * scale;
-    for (int64_t r = 1; nv == 1 && r < rows; r++) x[r] = (R)((double)x[r] * sr);
+    double d = ar * ar + im * im, sr = ar / d, si = -im / d;
+    for (int64_t r = 1; nv == 1 && r < rows; r++) x[r] = (R)((double)x[r] * scale * sr);
     for (int64_t r = 1; nv == 2 && r < rows; r++) {
-        double a = (double)x[2 * r], b = (double)x[2 * r + 1];
+        double a = (double)x[2 * r] * scale, b = (double)x[2 * r + 1] * scale;
         x[2 * r] = (R)(a * sr - b * si);
         x[2 * r + 1] = (R)(a * si + b * sr);
     }

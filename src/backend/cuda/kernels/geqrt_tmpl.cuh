@@ -333,10 +333,10 @@ MLAI_DEVICE T NAME(geqrt_reflect)(int64_t m, int64_t j, T *x, double *part)
     below = geqrt_reduce(below, false, part);
     if (below == 0 && im == 0) return NAME(geqrt_real)(0);
     const double beta = -copysign(sqrt(re * re + im * im + below), re), ar = re - beta;
-    const double d = ar * ar + im * im, sr = ar / d * scale, si = -im / d * scale;
+    const double d = ar * ar + im * im, sr = ar / d, si = -im / d;
     __syncthreads(); // all have read x[j]
     for (int64_t i = j + 1 + threadIdx.x; i < m; i += MLAI_GEQRT_THREADS) {
-        double p = (double)t_real(x[i]), q = (double)t_imag(x[i]);
+        double p = (double)t_real(x[i]) * scale, q = (double)t_imag(x[i]) * scale;
         t_set_parts(&x[i], (R)(p * sr - q * si), (R)(p * si + q * sr));
     }
     if (threadIdx.x == 0) x[j] = NAME(geqrt_real)((R)ldexp(beta, e));
