@@ -64,7 +64,7 @@ def main():
         metric = jax.lax.with_sharding_constraint(jacobian.T @ jacobian / samples, rows)
         metric = metric + jnp.mean(residual**2) * jnp.eye(len(flat))
         force = jacobian.T @ residual / samples
-        move = ml.solve(metric, force, mesh=mesh, spec=jax.P("x", None))
+        move = ml.solve(metric, force, assume_a="pos", mesh=mesh, spec=jax.P("x", None))
         defect = jnp.linalg.norm(metric @ move - force) / jnp.linalg.norm(force)
         return flat - move, defect
 

@@ -54,6 +54,7 @@ def everything(a, b):
     factor = ml.cho_factor(a)
     return {
         "solve": ml.solve(a, b, assume_a="pos"),
+        "lu_solve": ml.solve(a, b),
         "inv": ml.inv(a, assume_a="pos"),
         "logdet": ml.slogdet(a, assume_a="pos").logabsdet,
         "factor_solve": factor.solve(b),
@@ -72,6 +73,7 @@ def check(a, b, out):
     tolerance = 1e3 * float(np.finfo(a.dtype).eps)
     close = functools.partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance)
     assert solve_residual(a, out["solve"], b) < LIMIT
+    assert solve_residual(a, out["lu_solve"], b) < LIMIT
     assert solve_residual(a, out["factor_solve"], b) < LIMIT
     assert inverse_residual(a, out["inv"]) < LIMIT
     assert inverse_residual(a, out["factor_inv"]) < LIMIT
@@ -239,7 +241,7 @@ def test_failure_of_one():
     bad[5] = -bad[5]
     for count in (6, 8):
         mesh = mesh_of()
-        f = jax.vmap(functools.partial(ml.solve, return_info=True))
+        f = jax.vmap(functools.partial(ml.solve, assume_a="pos", return_info=True))
         x, info = jax.jit(f)(put(bad[:count], mesh, "g", "x"), put(b[:count], mesh, "g"))
         x = np.asarray(x)
         assert (np.asarray(info) != 0).tolist() == [i == 5 for i in range(count)]

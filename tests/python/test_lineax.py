@@ -13,7 +13,7 @@ from support import DTYPES, LIMIT, ROWS4, normal, solve_residual, spd
 
 lineax = pytest.importorskip("lineax")
 
-from meshlinalg.lineax import AutoShardedLinearSolver, Cholesky  # noqa: E402
+from meshlinalg.lineax import LU, AutoShardedLinearSolver, Cholesky  # noqa: E402
 
 N = 24
 ROWS = P("x", None)
@@ -127,13 +127,54 @@ def test_not_definite():
         lineax.linear_solve(lineax.MatrixLinearOperator(jnp.eye(3)), jnp.ones(3), Cholesky())
 
 
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_lu(dtype):
+    """A general operator: values, both modes, A^T, conj(A) and A^H with one factor."""
+    a, b = normal((N, N), dtype), normal(N, dtype, 1)
+    placed, tag = put(a, "x"), ()
+    f = functools.partial(value, solver=sharded(LU), tag=tag)
+    assert solve_residual(a, f(placed, put(b)), b) < LIMIT
+    da, db = normal((N, N), dtype, 2), normal(N, dtype, 3)
+    _, dx = jax.jvp(f, (placed, put(b)), (put(da, "x"), put(db)))
+    want = np.linalg.solve(a, db - da @ np.linalg.solve(a, b))
+    np.testing.assert_allclose(dx, want, rtol=1e-7, atol=1e-9)
+
+    def energy(solve, a, b):
+        return jnp.real(jnp.sum(jnp.sin(solve(a, b))))
+
+    got = jax.jit(jax.grad(functools.partial(energy, f), argnums=(0, 1)))(placed, put(b))
+    want = jax.grad(functools.partial(energy, jnp.linalg.solve), argnums=(0, 1))(a, b)
+    for g, w in zip(got, want, strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-6, atol=1e-7)
+    solver = sharded(LU)
+    state = solver.init(lineax.MatrixLinearOperator(placed), {})
+    turned, _ = solver.transpose(state, {})
+    both, _ = solver.conj(turned, {})
+    other, _ = solver.transpose(both, {})
+    for s, m in ((state, a), (turned, a.T), (both, a.conj().T), (other, a.conj())):
+        assert solve_residual(m, solver.compute(s, put(b), {})[0], b) < LIMIT
+
+
+def test_other_structures_of_solution_and_right_hand_side():
+    a, b = normal((N, N)), normal(N, seed=1)
+
+    def apply(x):
+        return jnp.asarray(a) @ jnp.concatenate([x[0].ravel(), x[1]])
+
+    x = jax.ShapeDtypeStruct((2, 3), jnp.float64), jax.ShapeDtypeStruct((N - 6,), jnp.float64)
+    operator = lineax.FunctionLinearOperator(apply, x)
+    x = lineax.linear_solve(operator, jnp.asarray(b), LU()).value
+    assert solve_residual(a, np.concatenate([np.ravel(x[0]), x[1]]), b) < LIMIT
+
+
 def test_what_the_choice_is():
     auto = AutoShardedLinearSolver()
     definite = lineax.MatrixLinearOperator(jnp.eye(3), POSITIVE)
     general = lineax.MatrixLinearOperator(jnp.eye(3) + jnp.eye(3, k=2))
     diagonal = lineax.DiagonalLinearOperator(jnp.ones(3))
     assert isinstance(auto.select_solver(definite), Cholesky)
-    for operator in (general, diagonal):
-        assert isinstance(auto.select_solver(operator), lineax.AutoLinearSolver)
+    assert isinstance(auto.select_solver(general), LU)
+    assert isinstance(auto.select_solver(diagonal), lineax.AutoLinearSolver)
+    for operator in (definite, general, diagonal):
         x = lineax.linear_solve(operator, jnp.ones(3), auto).value
         np.testing.assert_allclose(operator.mv(x), 1.0)

@@ -14,6 +14,8 @@ axes, and `mesh` and `spec` say where the matrix lies.
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import equinox as eqx
@@ -24,11 +26,12 @@ import lineax
 
 from . import _jax_compat as compat
 from ._cholesky import CholeskyFactor, cho_factor
+from ._lu import LUFactor, lu_factor
 
-__all__ = ["AutoShardedLinearSolver", "Cholesky"]
+__all__ = ["LU", "AutoShardedLinearSolver", "Cholesky"]
 
 
-class _State(eqx.Module):
+class _Definite(eqx.Module):
     """The factor of A or of -A; with `conjugate` the system is that of conj(A) = A^T."""
 
     factor: CholeskyFactor
@@ -66,7 +69,7 @@ class Cholesky(lineax.AbstractLinearSolver):
             )
         a = -a if negative else a
         options = {"mesh": self.mesh, "spec": self.spec, "tile_size": self.tile_size}
-        return _State(cho_factor(a, **options), negative)
+        return _Definite(cho_factor(a, **options), negative)
 
     def compute(self, state, vector, options):
         del options
@@ -78,7 +81,7 @@ class Cholesky(lineax.AbstractLinearSolver):
         return restore(-x if state.negative else x), lineax.RESULTS.successful, {}
 
     def transpose(self, state, options):
-        return _State(state.factor, state.negative, not state.conjugate), options
+        return _Definite(state.factor, state.negative, not state.conjugate), options
 
     def conj(self, state, options):
         return self.transpose(state, options)
@@ -87,8 +90,60 @@ class Cholesky(lineax.AbstractLinearSolver):
         return True
 
 
+class _General(eqx.Module):
+    """The factor of A; the system may be that of A^T, of conj(A) or of A^H. `gives` and `takes`
+    are the structures of solutions and of right-hand sides."""
+
+    factor: LUFactor
+    gives: Any = eqx.field(static=True)
+    takes: Any = eqx.field(static=True)
+    transpose: bool = eqx.field(static=True, default=False)
+    conjugate: bool = eqx.field(static=True, default=False)
+
+
+class LU(lineax.AbstractLinearSolver):
+    """For square operators, sharded over a mesh.
+
+    Args:
+      mesh, spec, tile_size: as in `Cholesky`.
+    """
+
+    mesh: Any = eqx.field(static=True, default=None)
+    spec: Any = eqx.field(static=True, default=None)
+    tile_size: int | None = eqx.field(static=True, default=None)
+
+    def init(self, operator, options):
+        del options
+        if operator.in_size() != operator.out_size():
+            raise ValueError("LU expects a square operator")
+        options = {"mesh": self.mesh, "spec": self.spec, "tile_size": self.tile_size}
+        structures = _structure(operator.in_structure()), _structure(operator.out_structure())
+        return _General(lu_factor(_matrix(operator), **options), *structures)
+
+    def compute(self, state, vector, options):
+        del options
+        b, _ = _flat(vector)
+        if state.conjugate and not state.transpose:  # there is no trans= for conj(A)
+            x = jnp.conj(state.factor.solve(jnp.conj(b)))
+        else:
+            x = state.factor.solve(b, int(state.transpose) + int(state.conjugate))
+        return _build(state.gives, x), lineax.RESULTS.successful, {}
+
+    def transpose(self, state, options):
+        turned = not state.transpose
+        return _General(state.factor, state.takes, state.gives, turned, state.conjugate), options
+
+    def conj(self, state, options):
+        other = not state.conjugate
+        return _General(state.factor, state.gives, state.takes, state.transpose, other), options
+
+    def assume_full_rank(self):
+        return True
+
+
 class AutoShardedLinearSolver(lineax.AbstractLinearSolver):
-    """`Cholesky` for operators that are tagged definite; lineax's own choice for all others.
+    """`Cholesky` for operators that are tagged definite, `LU` for other square ones without a
+    structure that makes them simple, lineax's own choice for the rest.
 
     Args:
       well_posed: as in lineax.AutoLinearSolver.
@@ -102,12 +157,15 @@ class AutoShardedLinearSolver(lineax.AbstractLinearSolver):
 
     def select_solver(self, operator):
         """The solver that an operator gets."""
+        simple = lineax.is_diagonal(operator) or lineax.is_tridiagonal(operator)
+        simple = simple or lineax.is_lower_triangular(operator)
+        simple = simple or lineax.is_upper_triangular(operator)
+        square = operator.in_size() == operator.out_size()
+        if simple or not square or self.well_posed is False:
+            return lineax.AutoLinearSolver(self.well_posed)
         definite = lineax.is_positive_semidefinite(operator)
         definite = definite or lineax.is_negative_semidefinite(operator)
-        simple = lineax.is_diagonal(operator) or lineax.is_tridiagonal(operator)
-        if definite and not simple and self.well_posed is not False:
-            return Cholesky(self.mesh, self.spec, self.tile_size)
-        return lineax.AutoLinearSolver(self.well_posed)
+        return (Cholesky if definite else LU)(self.mesh, self.spec, self.tile_size)
 
     def init(self, operator, options):
         solver = self.select_solver(operator)
@@ -129,6 +187,32 @@ class AutoShardedLinearSolver(lineax.AbstractLinearSolver):
 
     def assume_full_rank(self):
         return lineax.AutoLinearSolver(self.well_posed).assume_full_rank()
+
+
+def _matrix(operator):
+    """The operator's matrix, on a mesh that lineax can work with."""
+    a = operator.as_matrix()
+    there = jax.typeof(a).sharding.mesh
+    if not there.empty and compat.is_explicit(there):
+        raise ValueError(f"lineax needs a mesh with automatic axes, got {there}")
+    return a
+
+
+def _structure(tree):
+    """What a pytree of shapes looks like, hashable."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, tuple(leaf.shape for leaf in leaves)
+
+
+def _build(structure, x):
+    """The pytree that the array x is a flat form of."""
+    structure, shapes = structure
+    if len(shapes) == 1:
+        return jax.tree.unflatten(structure, [x.reshape(shapes[0])])
+    ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
+    parts = jnp.split(x, ends[:-1])
+    leaves = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    return jax.tree.unflatten(structure, leaves)
 
 
 def _flat(vector):
