@@ -414,9 +414,11 @@ def test_qr_second():
 def second_of(f):
     """A tangent of a gradient."""
 
+    def value(*xs):
+        return scalar(jax.tree.map(jnp.sin, f(*xs)))
+
     def gradient(*xs):
-        f_sin = lambda *xs: scalar(jax.tree.map(jnp.sin, f(*xs)))  # noqa: E731
-        return jax.grad(f_sin, tuple(range(len(xs))))(*xs)
+        return jax.grad(value, tuple(range(len(xs))))(*xs)
 
     return jax.jit(lambda xs, dxs: jax.jvp(gradient, xs, dxs))
 
