@@ -423,10 +423,9 @@ def second_of(f):
     return jax.jit(lambda xs, dxs: jax.jvp(gradient, xs, dxs))
 
 
-@pytest.mark.parametrize(("layout", "order"), [(ROWS3, 1), (UNEVEN, 2)], ids=str)
-def test_least_squares(layout, order):
-    """x and the sum of squares, once in both modes, once forward over reverse."""
-    dtype = ("complex128", "float64")[order - 1]
+def test_least_squares():
+    """x and the sum of squares. A second derivative is that of qr, which has its own test."""
+    layout, dtype = UNEVEN, "complex128"
     a, da = normal((12, 4), dtype), normal((12, 4), dtype, 1)
     b, db = normal((12, 2), dtype, 2), normal((12, 2), dtype, 3)
 
@@ -437,10 +436,7 @@ def test_least_squares(layout, order):
         x = jnp.linalg.solve(jnp.conj(a.T) @ a, jnp.conj(a.T) @ b)
         return x, jnp.sum(jnp.abs(b - a @ x) ** 2, axis=0)
 
-    if order == 1:
-        compare(both_modes(ours)(a, b, da, db), both_modes(theirs)(a, b, da, db))
-    else:
-        compare(second_of(ours)((a, b), (da, db)), second_of(theirs)((a, b), (da, db)), 1e-6)
+    compare(both_modes(ours)(a, b, da, db), both_modes(theirs)(a, b, da, db))
 
 
 @pytest.mark.parametrize(
