@@ -201,10 +201,11 @@ MLAI_DEVICE NAME(back_columns_t) NAME(back_my_columns)(const mlai_chase_back_arg
 {
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     const int64_t c0 = ((int64_t)blockIdx.x * (blockDim.x / 32) + warp) * 16 + lane / 4;
-    NAME(back_columns_t)
-    z = {.column = {(T *)a->z, (T *)a->z}, .there = {false, false}, .n = a->n};
+    NAME(back_columns_t) z;
+    z.n = a->n;
     for (int e = 0; e < 2; e++) {
         z.there[e] = c0 + 8 * e < a->cols;
+        z.column[e] = (T *)a->z;
         if (z.there[e]) z.column[e] += (c0 + 8 * e) * a->ldz + 2 * (lane % 4);
     }
     return z;
