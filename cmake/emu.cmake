@@ -105,10 +105,15 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
   add_test(NAME emu_lu COMMAND emu_tester getrf,gesv,geinv --device cuda --ranks 1,3 --n 1,35
            --nb 0,7 --kind general,zerocol:4,nangen:4)
   # Vendor's engines, with a device for each rank.
+  if(MLA_SANITIZE)
+    set(engine_sizes --type d,c --n 7 --nb 3 --ranks 1,3)
+  else()
+    set(engine_sizes --n 1,7,40 --nb 0,7 --ranks 1,2,3)
+  endif()
   set(mg --device cuda --engine cusolvermg --ordinals 0,1,2,3)
   set(nccl --device cuda --comm nccl --ordinals 0,1,2,3)
   add_test(NAME emu_nccl COMMAND emu_tester potrf,posv,poinv,potri,syevd ${nccl} --type d,c
-           --n 1,7,20 --nb 0,7 --ranks 1,2,3)
+           --n 7,20 --nb 0,7 --ranks 1,3)
   add_executable(emu_unit_nccl ${emu}/unit_nccl.c ${emu}/no_fatbin.c)
   target_include_directories(emu_unit_nccl PRIVATE ${emu})
   target_link_libraries(emu_unit_nccl PRIVATE mla_tests mla_objects)
@@ -122,7 +127,7 @@ if(CMAKE_CXX_COMPILER AND NOT MLA_SANITIZE STREQUAL "thread")
     ENVIRONMENT "${env};LD_LIBRARY_PATH=${fake_dir}")
   set_property(TEST emu_unit_nccl APPEND PROPERTY ENVIRONMENT FAKE_NCCL_SECONDS=0.2)
   add_test(NAME emu_cusolvermg COMMAND emu_tester potrf,posv,poinv,potri,syevd,syevj ${mg}
-           --n 1,7,40 --nb 0,7 --ranks 1,2,3)
+           ${engine_sizes})
   add_test(NAME emu_cusolvermg_shared COMMAND emu_tester posv,poinv,syevd ${mg} --ordinals 1,0,1
            --type d,c --n 33 --nb 4 --ranks 3 --pad 5)
   add_test(NAME emu_cusolvermg_sides COMMAND emu_tester posv ${mg} --n 30 --nb 4 --ranks 1,3
