@@ -27,6 +27,9 @@ mla_status_t mlai_require(mla_context_t *ctx, bool condition, const char *name, 
 /* Tile width that LU takes when desc->nb is 0. */
 int64_t mlai_lu_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device);
 
+/* Tile width with which one rank on a GPU factors, or inverts, a positive definite matrix, where
+ * it was measured to be better than mla_tile_size's; 0 elsewhere. */
+int64_t mlai_posv_tile(mla_dtype_t dt, int64_t n, bool inverse);
 /* Largest n for which one rank leaves the eigenproblem to the vendor's routine, where the table
  * has one. */
 int64_t mlai_syevd_whole_limit(void);
