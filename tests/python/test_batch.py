@@ -234,6 +234,25 @@ def test_odd_n_is_dealt_out():
     check_each(stack, b, out)
 
 
+def test_no_matrices_and_other_axes():
+    mesh = mesh_of((4,), ("x",))
+    stack, b = problems(5)
+    none = put(np.zeros((0, N, N)), mesh, None, "x")
+    assert jax.vmap(ml.solve)(none, np.zeros((0, N))).shape == (0, N)
+    assert jax.vmap(ml.inv)(put(np.zeros((5, 0, 0)), mesh)).shape == (5, 0, 0)
+    last = put(np.moveaxis(stack, 0, 2), mesh, "x")
+    x = jax.jit(jax.vmap(ml.solve, (2, 1), 1))(last, put(b.T, mesh))
+    solved(stack, np.asarray(x).T, b)
+
+
+@pytest.mark.parametrize("factor", [ml.cho_factor, ml.lu_factor])
+def test_factors_of_a_batch(factor):
+    mesh = mesh_of((4,), ("x",))
+    stack, b = problems(5)
+    factors = jax.jit(jax.vmap(factor))(put(stack, mesh, None, "x"))
+    solved(stack, jax.jit(jax.vmap(lambda f, b: f.solve(b)))(factors, put(b, mesh)), b)
+
+
 def test_failure_of_one():
     """Its results alone are NaN."""
     stack, b = problems(8)
