@@ -25,9 +25,9 @@ int64_t mla_tile_size(const mla_desc_t *desc, int nranks, mla_device_t device)
 }
 
 /* Milliseconds on an H200, one tile (cuSOLVER) against tiles of 512: factor of order 16384 36.5
- * and 43.1 in float64, 136 and 145 in complex128; inverse of order 8192 24.9 and 24.4 in
- * float64, 92.8 and 66.1 in complex128. float32 and complex64 of that order have faster products
- * in tiles. */
+ * and 41.1 in float64, 136 and 143 in complex128; inverse of order 8192 24.9 and 24.4 in
+ * float64, 92.8 and 66.1 in complex128. float32 and complex64 of that order are updated from
+ * bfloat16 pieces (split.h), in tiles. */
 int64_t mlai_posv_tile(mla_dtype_t dt, int64_t n, bool inverse)
 {
     enum { FACTOR_MOST = 16384, INVERSE_MOST = 4096, TILE = 512 };
