@@ -79,8 +79,8 @@ static const char *const quick[] = {
     "getrf,gesv,geinv --n 0,1,5,33 --nb 0,7 --ranks 1,2,3 --kind general",
     "getrf,gesv,geinv --type s,z --n 30 --nb 7 --ranks 3 --kind ties,zerocol:-2,nangen:-1",
     "gesv --type d,c --n 33 --nb 7 --ranks 3 --nrhs 0,2,520 --op c --kind general",
-    "gesv --type d,c --n 33 --nb 7 --ranks 2 --nrhs 3 --op t --rhs replicated --comm shm"
-    " --kind general",
+    "gesv --type d,c --n 33 --nb 7 --ranks 2 --nrhs 3 --op t --rhs replicated --kind general",
+    "gesv --type d,c --n 33 --nb 7 --ranks 2 --nrhs 3 --op t --comm shm --kind general",
 };
 
 static const char *const routine_names[ROUTINES] = {"potrf", "posv",  "poinv", "potri", "syevd",
