@@ -46,7 +46,7 @@ static size_t round_bytes(const mla_desc_t *desc, const mlai_dist_t *d)
 
 mlai_space_t mlai_colperm_space(const mla_desc_t *desc, const mlai_dist_t *d)
 {
-    size_t index = mlai_size_mat(2 * d->nranks, most_of(d), sizeof(int32_t));
+    size_t index = mlai_size_mat(2 * (int64_t)d->nranks, most_of(d), sizeof(int32_t));
     return (mlai_space_t){.work = index, .window = mlai_size_mul(round_bytes(desc, d), 2)};
 }
 
@@ -115,7 +115,7 @@ static void end_round(plan_t *f)
 {
     f->width = 0;
     pair_columns(f, false);
-    for (int64_t k = 0; k < 2 * f->nranks * f->width; k++) f->index[k] = -1;
+    for (int64_t k = 0; k < 2 * (int64_t)f->nranks * f->width; k++) f->index[k] = -1;
     pair_columns(f, true);
     for (int64_t k = 0; k < f->count; k++) f->was[f->holds[f->touched[k]]] = -1;
     for (int p = 0; p < f->nranks; p++) f->used[p] = 0;
@@ -188,7 +188,7 @@ mla_status_t mlai_colperm(mla_context_t *x, const mla_desc_t *desc, const mlai_d
         st = mlai_fail(&x->err, MLA_BACKEND, "the order of columns is not a permutation");
     st = mlai_agree(x, st);
     int64_t next = 0;
-    while (st == MLA_OK) {
+    while (block && st == MLA_OK) {
         fill_round(&f, &next);
         if (f.count == 0) break;
         end_round(&f);

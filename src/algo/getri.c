@@ -261,8 +261,8 @@ static mla_status_t order_columns(getri_t *f, const mla_desc_t *desc, const int3
         host ? MLA_OK : mlai_fail(&x->err, MLA_NOMEM, "out of host memory for the row order");
     if (st == MLA_OK) st = MLAI_BE(x, to_host, f->main, host, perm, bytes);
     if (st == MLA_OK) st = MLAI_BE(x, sync, f->main);
-    for (int64_t i = 0; st == MLA_OK && i < f->n; i++) source[i] = -1;
-    for (int64_t i = 0; st == MLA_OK && i < f->n; i++) {
+    for (int64_t i = 0; source && st == MLA_OK && i < f->n; i++) source[i] = -1;
+    for (int64_t i = 0; source && st == MLA_OK && i < f->n; i++) {
         int32_t to = host[mlai_dist_pos(f->d, i)];
         if (to >= 0 && to < f->n) source[to] = (int32_t)i;
     }
@@ -293,7 +293,8 @@ mla_status_t mlai_getri(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
         f.h[b].off = (size_t)b * half_bytes(desc, d);
         f.h[b].base = (char *)base + f.h[b].off;
     }
-    int64_t wcols = (int64_t)(2 * half_bytes(desc, d) / mlai_size_mat(f.n, 1, mlai_sizeof(f.dt)));
+    size_t column = mlai_size_mat(mlai_max(1, f.n), 1, mlai_sizeof(f.dt));
+    int64_t wcols = (int64_t)(2 * half_bytes(desc, d) / column);
     mla_status_t st;
     MLAI_TRY_GOTO(st, invert_lower(&f), done);
     MLAI_TRY_GOTO(st, solve_upper(&f), done);
