@@ -116,8 +116,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize(
     ("name", "types", "dtype"),
-    list(zip(LAYOUTS, itertools.cycle(TYPES), itertools.cycle(DTYPES), strict=False))
-    + [("groups", "auto", "float32"), ("dealt_out", "auto", "complex64")],
+    list(zip(LAYOUTS, itertools.cycle(TYPES), itertools.cycle(DTYPES), strict=False)),
 )
 def test_matrices(name, types, dtype):
     shape, names, spec, count = LAYOUTS[name]
