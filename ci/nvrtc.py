@@ -4,7 +4,7 @@
 usage: nvrtc.py TOOLS OUT.fatbin
 
 TOOLS is a folder that ci/kernels.sh has filled from PyPI: libnvrtc, the headers of the CUDA run
-time, `fatbinary`. Machine code for sm_80, sm_90, sm_100, sm_120, and PTX of compute_80 for the
+time, `fatbinary`. Machine code for sm_80, sm_90, sm_100, and PTX of compute_80 for the
 chips to come. Made by CUDA 12.9: such machine code loads on drivers of CUDA 12 and 13.
 """
 
@@ -19,7 +19,7 @@ import sys
 
 KERNELS = pathlib.Path("src/backend/cuda/kernels")
 LIST = pathlib.Path("src/backend/cuda/kernel_list.h")
-TARGETS = ("sm_80", "sm_90", "sm_100", "sm_120", "compute_80")
+TARGETS = ("sm_80", "sm_90", "sm_100", "compute_80")
 
 
 def find(tools: str, pattern: str) -> str:

@@ -51,6 +51,35 @@ static bool attr_int(const xla_attrs_t *attrs, const char *routine, const char *
     return true;
 }
 
+/* One that may be missing, then 0: the default of every enumeration. */
+static bool attr_if(const xla_attrs_t *attrs, const char *routine, const char *name, int64_t high,
+                    int64_t *value, mlai_xla_status_t *st)
+{
+    *value = 0;
+    return attr_find(attrs, name) < 0 || attr_int(attrs, routine, name, 0, high, value, st);
+}
+
+/* (process, ordinal) of each rank of each group. */
+static bool attr_table(const xla_attrs_t *attrs, const char *routine, mlai_xla_call_t *call,
+                       mlai_xla_status_t *st)
+{
+    call->table = NULL;
+    call->npairs = 0;
+    int64_t i = attr_find(attrs, "table");
+    if (i < 0) return true;
+    const xla_array_t *array = attrs->items[i];
+    size_t group = 2 * (size_t)call->nranks;
+    if (attrs->types[i] != XLA_ATTR_ARRAY || array->dtype != XLA_S64 || group == 0 ||
+        array->size == 0 || array->size % group != 0)
+        return mlai_xla_fail(st, XLA_INVALID_ARGUMENT,
+                             "%s: attribute 'table' must hold (process, ordinal) of each "
+                             "rank of each group as 64-bit integers",
+                             routine);
+    call->table = array->data;
+    call->npairs = array->size / 2;
+    return true;
+}
+
 bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xla_call_t *call,
                           mlai_xla_status_t *st)
 {
@@ -58,16 +87,10 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
     int64_t order = 0, rhs = 0, ranks = 0, precision = 0, engine = 0, first = 0, op = 0;
     if (!attr_int(attrs, routine, "order", MLA_CYCLIC, MLA_NATURAL, &order, st) ||
         !attr_int(attrs, routine, "rhs", MLA_RHS_ROWS, MLA_RHS_REPLICATED, &rhs, st) ||
-        (attr_find(attrs, "precision") >= 0 && // FULL where there is none
-         !attr_int(attrs, routine, "precision", MLA_PRECISION_FULL, MLA_PRECISION_LOW, &precision,
-                   st)) ||
-        (attr_find(attrs, "engine") >= 0 && // AUTO where there is none
-         !attr_int(attrs, routine, "engine", MLA_ENGINE_AUTO, MLA_ENGINE_CUSOLVERMG, &engine,
-                   st)) ||
-        (attr_find(attrs, "first") >= 0 &&
-         !attr_int(attrs, routine, "first", 0, INT64_MAX, &first, st)) ||
-        (attr_find(attrs, "op") >= 0 && // N where there is none
-         !attr_int(attrs, routine, "op", MLA_N, MLA_C, &op, st)) ||
+        !attr_if(attrs, routine, "precision", MLA_PRECISION_LOW, &precision, st) ||
+        !attr_if(attrs, routine, "engine", MLA_ENGINE_CUSOLVERMG, &engine, st) ||
+        !attr_if(attrs, routine, "first", INT64_MAX, &first, st) ||
+        !attr_if(attrs, routine, "op", MLA_C, &op, st) ||
         !attr_int(attrs, routine, "ranks", 1, INT_MAX, &ranks, st) ||
         !attr_int(attrs, routine, "n", 0, INT64_MAX, &call->n, st) ||
         !attr_int(attrs, routine, "nb", 0, INT64_MAX, &call->nb, st) ||
@@ -81,21 +104,7 @@ bool mlai_xla_decode_call(const xla_frame_t *frame, const char *routine, mlai_xl
     call->precision = (mla_precision_t)precision;
     call->first = first;
     call->nranks = (int)ranks;
-    call->table = NULL;
-    call->npairs = 0;
-    int64_t i = attr_find(attrs, "table");
-    if (i >= 0) {
-        const xla_array_t *array = attrs->items[i];
-        if (attrs->types[i] != XLA_ATTR_ARRAY || array->dtype != XLA_S64 || array->size == 0 ||
-            array->size % (2 * (size_t)ranks) != 0)
-            return mlai_xla_fail(st, XLA_INVALID_ARGUMENT,
-                                 "%s: attribute 'table' must hold (process, ordinal) of each "
-                                 "rank of each group as 64-bit integers",
-                                 routine);
-        call->table = array->data;
-        call->npairs = array->size / 2;
-    }
-    return true;
+    return attr_table(attrs, routine, call, st);
 }
 
 bool mlai_xla_expect_counts(const xla_frame_t *frame, const char *routine, int64_t nargs,
