@@ -73,31 +73,35 @@ static mla_status_t call(mla_context_t *x, int routine, const args_t *f)
     }
 }
 
-#define MISTAKES(XX)                                                    \
-    XX("desc", ALL, f->desc = NULL)                                     \
-    XX("desc->size", ALL, f->own.size = 8)                              \
-    XX("desc->dtype", ALL, f->own.dtype = (mla_dtype_t)4)               \
-    XX("desc->dtype", ALL, f->own.dtype = (mla_dtype_t)-1)              \
-    XX("desc->order", ALL, f->own.order = (mla_order_t)2)               \
-    XX("desc->order", SYEVD, f->own.order = MLA_NATURAL)                \
-    XX("desc->n", ALL, f->own.n = -1)                                   \
-    XX("desc->n", ALL, f->own.n = (int64_t)1 << 31)                     \
-    XX("desc->lc", ALL, f->own.lc = -1)                                 \
-    XX("desc->lc", ALL, f->own.lc = 1)                                  \
-    XX("desc->lc", ALL, f->own.lc = INT64_MAX)                          \
-    XX("desc->ld", ALL, f->own.ld = N - 1)                              \
-    XX("desc->ld", ALL, f->own.ld = -1)                                 \
-    XX("desc->nb", ALL, f->own.nb = -1)                                 \
-    XX("a", ALL, f->a = NULL)                                           \
-    XX("info", INFO, f->info = NULL)                                    \
-    XX("perm", LU, f->perm = NULL)                                      \
-    XX("op", GETRS | GESV, f->op = (mla_op_t)3)                         \
-    XX("rhs", RHS, f->rhs = (mla_rhs_t)2)                               \
-    XX("nrhs", RHS, f->nrhs = -1)                                       \
-    XX("nrhs", RHS, f->nrhs = (int64_t)1 << 31)                         \
-    XX("ldc", RHS, f->ldc = NRHS - 1)                                   \
-    XX("ldc", RHS, (f->nrhs = 0, f->ldc = 0)) XX("c", RHS, f->c = NULL) \
-        XX("c", RHS, (f->c = NULL, f->rhs = MLA_RHS_REPLICATED)) XX("w", SYEVD, f->w = NULL)
+// clang-format off
+#define MISTAKES(XX) \
+    XX("desc", ALL, f->desc = NULL) \
+    XX("desc->size", ALL, f->own.size = 8) \
+    XX("desc->dtype", ALL, f->own.dtype = (mla_dtype_t)4) \
+    XX("desc->dtype", ALL, f->own.dtype = (mla_dtype_t)-1) \
+    XX("desc->order", ALL, f->own.order = (mla_order_t)2) \
+    XX("desc->order", SYEVD, f->own.order = MLA_NATURAL) \
+    XX("desc->n", ALL, f->own.n = -1) \
+    XX("desc->n", ALL, f->own.n = (int64_t)1 << 31) \
+    XX("desc->lc", ALL, f->own.lc = -1) \
+    XX("desc->lc", ALL, f->own.lc = 1) \
+    XX("desc->lc", ALL, f->own.lc = INT64_MAX) \
+    XX("desc->ld", ALL, f->own.ld = N - 1) \
+    XX("desc->ld", ALL, f->own.ld = -1) \
+    XX("desc->nb", ALL, f->own.nb = -1) \
+    XX("a", ALL, f->a = NULL) \
+    XX("info", INFO, f->info = NULL) \
+    XX("perm", LU, f->perm = NULL) \
+    XX("op", GETRS | GESV, f->op = (mla_op_t)3) \
+    XX("rhs", RHS, f->rhs = (mla_rhs_t)2) \
+    XX("nrhs", RHS, f->nrhs = -1) \
+    XX("nrhs", RHS, f->nrhs = (int64_t)1 << 31) \
+    XX("ldc", RHS, f->ldc = NRHS - 1) \
+    XX("ldc", RHS, (f->nrhs = 0, f->ldc = 0)) \
+    XX("c", RHS, f->c = NULL) \
+    XX("c", RHS, (f->c = NULL, f->rhs = MLA_RHS_REPLICATED)) \
+    XX("w", SYEVD, f->w = NULL)
+// clang-format on
 
 enum {
     MISTAKE_COUNT = 0
