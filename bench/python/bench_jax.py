@@ -42,7 +42,12 @@ def arguments():
         return text.split(",")
 
     add = parser.add_argument
-    add("--routine", type=names, default=names("solve,inv,eigh"), help="solve lusolve inv luinv eigh eigvalsh")
+    add(
+        "--routine",
+        type=names,
+        default=names("solve,inv,eigh"),
+        help="solve lusolve inv luinv eigh eigvalsh",
+    )
     add("--dtype", type=names, default=names("float64,float32"), help="also complex64 complex128")
     add("--n", type=lambda t: [int(v) for v in t.split(",")], default=[1024, 4096])
     add(
