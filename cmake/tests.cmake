@@ -18,6 +18,8 @@ target_link_libraries(mla_tests INTERFACE mla_objects)
 if(MLA_SANITIZE) # a part of what takes long
   set(quick_tester --quick)
   set(quick_unit_fault --quick)
+  set(quick_unit_stedc --stride 5)
+  set(quick_unit_qr --stride 7)
 endif()
 
 foreach(source ${units})
