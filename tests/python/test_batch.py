@@ -164,6 +164,8 @@ def test_spmd_axis_name(count):
 
 
 def test_fewer_matrices_than_devices_use_all_of_a_group():
+    # JAX 0.9.1 takes what it traced for a batch that lies on other axes: right, but not as short.
+    jax.clear_caches()
     stack, b = problems(4)
     mesh = mesh_of()
     f = jax.vmap(ml.solve)
