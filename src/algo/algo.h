@@ -98,6 +98,8 @@ mla_status_t mlai_potrf_logdet(mla_context_t *x, const mla_desc_t *desc, const m
 mla_status_t mlai_clear_upper(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,
                               void *a);
 
+/* Right-hand sides, at most, that go through the solves of potrs.c and getrs.c together. */
+int64_t mlai_rhs_group(const mlai_dist_t *d, int64_t nrhs);
 mlai_space_t mlai_potrs_space(const mla_desc_t *desc, const mlai_dist_t *d, mla_rhs_t rhs,
                               int64_t nrhs);
 mla_status_t mlai_potrs(mla_context_t *x, const mla_desc_t *desc, const mlai_dist_t *d,

@@ -9,11 +9,9 @@
  * received. */
 #include "algo/qr.h"
 
-enum { GROUP_MIN = 64, GROUP_MAX = 512 };
-
 static int64_t group_of(const mlai_dist_t *d, int64_t nrhs)
 {
-    return mlai_max(1, mlai_min(nrhs, mlai_min(mlai_max(d->lc / 12, GROUP_MIN), GROUP_MAX)));
+    return mlai_max(1, mlai_rhs_group(d, nrhs));
 }
 
 mlai_space_t mlai_trsr_space(const mla_rows_t *rows, const mlai_dist_t *d, int64_t nrhs)

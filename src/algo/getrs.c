@@ -17,8 +17,6 @@
  * Groups of right-hand sides, window and cost as in potrs.c. */
 #include "algo/algo.h"
 
-enum { GROUP_MIN = 64, GROUP_MAX = 512 };
-
 typedef struct getrs {
     mla_context_t *x;
     const mlai_dist_t *d;
@@ -35,18 +33,9 @@ typedef struct getrs {
     size_t s_off, z_off, g_off;
 } getrs_t;
 
-static int64_t group_of(const mlai_dist_t *d, int64_t nrhs)
-{
-    return mlai_min(nrhs, mlai_min(mlai_max(d->lc / 12, GROUP_MIN), GROUP_MAX));
-}
-
 mlai_space_t mlai_getrs_space(const mla_desc_t *desc, const mlai_dist_t *d, int64_t nrhs)
 {
-    size_t es = mlai_sizeof(desc->dtype);
-    int64_t group = group_of(d, nrhs);
-    size_t all = mlai_size_align(mlai_size_mat(group, desc->n, es));
-    size_t parts = mlai_size_mul(mlai_size_mat(group, d->nb, es), (size_t)d->nranks);
-    return (mlai_space_t){.work = 0, .window = mlai_size_add(mlai_size_mul(all, 2), parts)};
+    return mlai_potrs_space(desc, d, MLA_RHS_ROWS, nrhs);
 }
 
 /* Element (row, 0) of own tile t of the factor. */
@@ -200,7 +189,7 @@ mla_status_t mlai_getrs(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
     mlai_space_t space = mlai_getrs_space(desc, d, nrhs);
     void *work, *base;
     MLAI_TRY(mlai_reserve(x, space.work, space.window, &work, &base));
-    int64_t group = group_of(d, nrhs);
+    int64_t group = mlai_rhs_group(d, nrhs);
     size_t all = mlai_size_align(mlai_size_mat(group, desc->n, mlai_sizeof(desc->dtype)));
     for (int64_t first = 0; first < nrhs; first += group) {
         getrs_t f = {.x = x,

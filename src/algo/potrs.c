@@ -31,7 +31,7 @@ typedef struct potrs {
     size_t s_off, x_off, g_off;
 } potrs_t;
 
-static int64_t group_of(const mlai_dist_t *d, int64_t nrhs)
+int64_t mlai_rhs_group(const mlai_dist_t *d, int64_t nrhs)
 {
     return mlai_min(nrhs, mlai_min(mlai_max(d->lc / 12, GROUP_MIN), GROUP_MAX));
 }
@@ -41,7 +41,7 @@ mlai_space_t mlai_potrs_space(const mla_desc_t *desc, const mlai_dist_t *d, mla_
 {
     (void)rhs;
     size_t es = mlai_sizeof(desc->dtype);
-    int64_t group = group_of(d, nrhs);
+    int64_t group = mlai_rhs_group(d, nrhs);
     size_t all = mlai_size_align(mlai_size_mat(group, desc->n, es));
     size_t parts = mlai_size_mul(mlai_size_mat(group, d->nb, es), (size_t)d->nranks);
     return (mlai_space_t){.work = 0, .window = mlai_size_add(mlai_size_mul(all, 2), parts)};
@@ -125,7 +125,7 @@ mla_status_t mlai_potrs(mla_context_t *x, const mla_desc_t *desc, const mlai_dis
     mlai_space_t space = mlai_potrs_space(desc, d, rhs, nrhs);
     void *work, *base;
     MLAI_TRY(mlai_reserve(x, space.work, space.window, &work, &base));
-    int64_t tiles = mlai_dist_tiles(d), group = group_of(d, nrhs);
+    int64_t tiles = mlai_dist_tiles(d), group = mlai_rhs_group(d, nrhs);
     size_t all = mlai_size_align(mlai_size_mat(group, desc->n, mlai_sizeof(desc->dtype)));
     for (int64_t first = 0; first < nrhs; first += group) {
         potrs_t f = {.x = x,

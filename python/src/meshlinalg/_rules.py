@@ -434,11 +434,9 @@ def syevx(call: Call, a):
 @syevx.defjvp
 def _syevx_jvp(call, primals, tangents):
     # The other vectors are what these move to: all of them are needed.
-    w, v, info, *kept = syevd(call, *primals)
-    dw, dv = _values_tangent(call, v, *tangents), _vectors_tangent(call, w, v, *tangents)
+    (w, v, *rest), (dw, dv, *none) = _syevd_jvp(call, primals, tangents)
     wanted = slice(call.some[0], sum(call.some))
-    v, dv = v[:, wanted], dv[:, wanted]
-    return (w, v, info, *kept), (dw, dv, _none(info), *map(_none, kept))
+    return (w, v[:, wanted], *rest), (dw, dv[:, wanted], *none)
 
 
 @_with_rule
