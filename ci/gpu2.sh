@@ -9,7 +9,8 @@
 #   fabric     the native algorithms through peer and through nccl, timed
 #   bench      native, cusolvermg and JAX (one GPU) beside one another; bench-big: the same, large n
 #
-# DIR (default $OUT, else build/gpu2-out) gets summary.txt, bench.jsonl and fabric.jsonl as they come.
+# DIR (default $OUT, else build/gpu2-out) gets summary.txt, bench.jsonl, fabric.jsonl and
+# logs.tar.gz as they come.
 # Each part has a time limit; one that fails does not stop the others.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -21,27 +22,7 @@ logs=build/gpu2-logs
 PYTHON=${PYTHON:-python3}
 mkdir -p "$out" $logs
 : >>"$out/summary.txt"
-export PYTHONPATH=$PWD/python/src${PYTHONPATH:+:$PYTHONPATH} MESHLINALG_LIBRARY=$PWD/$build/libmeshlinalg.so
-export MESHLINALG_TIMEOUT_S=${MESHLINALG_TIMEOUT_S:-60} PYTHONUNBUFFERED=1 OPENBLAS_NUM_THREADS=1
-export XLA_PYTHON_CLIENT_PREALLOCATE=false
-PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
-export MESHLINALG_BLAS=${MESHLINALG_BLAS:-$($PYTHON -c '
-import glob, os, scipy
-libs = os.path.join(os.path.dirname(os.path.dirname(scipy.__file__)), "scipy.libs")
-print(*sorted(glob.glob(os.path.join(libs, "libscipy_openblas*.so*")))[:1])')}
-failed=()
-
-say() { printf '%s\n' "$*" | tee -a "$out/summary.txt"; }
-
-# part NAME SECONDS LINES COMMAND...: runs it, limited; the last LINES of its log go to the summary.
-part() {
-    local name=$1 limit=$2 lines=$3 start=$SECONDS status; shift 3
-    timeout -s KILL "$limit" "$@" >"$logs/$name.log" 2>&1
-    status=$?
-    [ $status = 0 ] || failed+=("$name")
-    say "== $name: $([ $status = 0 ] && echo ok || echo "FAILED, status $status"), $((SECONDS - start)) s"
-    grep -v '^$' "$logs/$name.log" | tail -n "$lines" | cut -c1-400 | tee -a "$out/summary.txt"
-}
+source ci/gpu_parts.sh
 
 do_build() {
     part build 200 1 bash -c "cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release \
